@@ -71,7 +71,7 @@ function partsAhead(module: object, options: WasmOptions): BackendParts<"float32
     describe: async () => describe(choice, "1 thread, compiled ahead"),
     async load(graph, work) {
       const plan = lowerToPlan(graph, choice);
-      return WasmModel.load(plan, await AheadRunner.openAhead(choice, bytesToLoad(plan), module), work);
+      return WasmModel.load(plan, await AheadRunner.openAhead(choice, bytesToLoad(plan, 1), module), work);
     },
   };
 }
@@ -99,14 +99,14 @@ async function load(
 }
 
 async function openRunner(plan: Plan, choice: StrategyOptions, threads: ThreadChoice): Promise<Runner> {
-  const bytes = bytesToLoad(plan);
   const alone = { ...choice, isShared: false };
+  const bytes = bytesToLoad(plan, 1);
   if (threads.mode === "own memory") return RemoteRunner.open(threads.code, alone, bytes);
   const isOpen = plan.steps.some(({ images }) => images === "N");
   const work = workOf(callsOf(plan, addressesOf(plan, 1), 1));
   if (threads.mode === "caller" || (threads.least === 0 && !isOpen && isShort(work)))
     return DirectRunner.open(alone, bytes);
-  const team = await TeamRunner.openTeam(choice, bytes, threads);
+  const team = await TeamRunner.openTeam(choice, bytesToLoad(plan, threads.threads), threads);
   team.warmUp(work);
   return team;
 }

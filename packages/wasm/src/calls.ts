@@ -1,4 +1,4 @@
-import { type Addresses, imagesIn, type Plan } from "./plan.ts";
+import { type Addresses, imagesIn, type Plan, scratchBytes } from "./plan.ts";
 
 /** One phase of a kernel's work: the arguments of its function, and its tasks. Plain data. */
 export interface Call {
@@ -11,6 +11,16 @@ export interface Call {
   readonly end: number;
   /** Multiply-adds (or numbers) of a task. */
   readonly work: number;
+  /** Bytes of scratch memory of each thread, if threads do not share it. */
+  readonly perThread?: number;
+}
+
+/** A call with the scratch memory of one of the threads, which are numbered from 0. */
+export function ofThread(call: Call, thread: number): Call {
+  const { perThread, values } = call;
+  if (perThread === undefined || thread === 0) return call;
+  const scratch = values.length - 2;
+  return { ...call, values: values.with(scratch, values[scratch]! + thread * perThread) };
 }
 
 /** The calls of a run of a plan, in order. Each call ends before the next begins. */
@@ -21,8 +31,9 @@ export function callsOf({ steps }: Pick<Plan, "steps">, { of, scratch }: Address
     const phases = kernel.phases(images);
     const tasksInAll = phases.reduce((sum, { tasks }) => sum + tasks, 0);
     const work = Math.max(1, (kernel.work * images) / Math.max(1, tasksInAll));
+    const perThread = kernel.isScratchPrivate && { perThread: scratchBytes(kernel, images) };
     return phases.map(({ function: name, first = 0, tasks }): Call => {
-      return { kernel: kernel.name, function: name, values, first, end: first + tasks, work };
+      return { kernel: kernel.name, function: name, values, first, end: first + tasks, work, ...perThread };
     });
   });
 }

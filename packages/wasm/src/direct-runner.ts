@@ -12,6 +12,7 @@ declare const performance: { now(): number };
 
 /** A runner with memory of the caller's thread, on which runs execute in slices. */
 export class DirectRunner implements Runner {
+  readonly threads: number = 1;
   readonly #target: Target;
   readonly #pace = new Pace();
   #engine: Engine | undefined;

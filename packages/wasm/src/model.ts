@@ -29,8 +29,8 @@ const STAGED = 1 << 20;
 const WARM_UP = 1_000_000;
 
 /** Bytes that a plan needs for runs of a batch of one, and for loading. */
-export function bytesToLoad(plan: Plan): number {
-  const { end, modelEnd } = addressesOf(plan, 1);
+export function bytesToLoad(plan: Plan, threads: number): number {
+  const { end, modelEnd } = addressesOf(plan, 1, threads);
   return Math.max(end, modelEnd + Math.max(0, ...plan.loads.map(stagedBytes)));
 }
 
@@ -46,7 +46,7 @@ export class WasmModel implements LoadedGraph<"float32"> {
   private constructor({ places, steps, inputs, variables, outputs, updates }: Plan, runner: Runner) {
     this.#plan = { places, steps, inputs, variables, outputs, updates };
     this.#runner = runner;
-    this.#addresses = addressesOf(this.#plan, 1);
+    this.#addresses = addressesOf(this.#plan, 1, runner.threads);
     this.#calls = callsOf(this.#plan, this.#addresses, 1);
   }
 
@@ -133,7 +133,7 @@ export class WasmModel implements LoadedGraph<"float32"> {
   /** Grows the memory for a batch. */
   async #prepare(batch: number): Promise<void> {
     if (batch === this.#batch) return;
-    const addresses = addressesOf(this.#plan, batch);
+    const addresses = addressesOf(this.#plan, batch, this.#runner.threads);
     await this.#runner.reserve(addresses.end);
     [this.#batch, this.#addresses] = [batch, addresses];
     this.#calls = callsOf(this.#plan, addresses, batch);

@@ -84,6 +84,11 @@ function aligned(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
+/** Bytes of the scratch memory of a kernel, or of one of its threads. */
+export function scratchBytes({ scratch }: Kernel, images: number): number {
+  return aligned(scratch?.(images) ?? 0);
+}
+
 /** A user of memory, from one step to another, both included. */
 interface Tenant {
   readonly bytes: number;
@@ -94,11 +99,13 @@ interface Tenant {
 
 /**
  * Assigns addresses to places. Values of a run share memory if their lifetimes do not overlap. The largest is placed
- * first, each at the lowest address that is free during its lifetime (Pisarchyk and Lee 2020, greedy by size).
+ * first, each at the lowest address that is free during its lifetime (Pisarchyk and Lee 2020, greedy by size). Runs
+ * have at most `threads` threads.
  */
 export function addressesOf(
   { places, steps, inputs, outputs, updates }: Omit<Plan, "loads">,
   batch: number,
+  threads = 1,
 ): Addresses {
   const of = places.map(() => 0);
   let modelEnd = START;
@@ -114,8 +121,8 @@ export function addressesOf(
     tenants.set(place, { bytes: aligned(bytes * imagesIn(images, batch)), from, to, address: 0 });
   }
   const scratch = steps.map(({ kernel, images }, at): Tenant => {
-    const bytes = kernel.scratch?.(imagesIn(images, batch)) ?? 0;
-    return { bytes: aligned(bytes), from: at, to: at, address: 0 };
+    const bytes = scratchBytes(kernel, imagesIn(images, batch));
+    return { bytes: bytes * (kernel.isScratchPrivate ? threads : 1), from: at, to: at, address: 0 };
   });
   const end = settle([...tenants.values(), ...scratch], modelEnd);
   for (const [place, { address }] of tenants) of[place] = address;

@@ -9,6 +9,8 @@ import type { Kernel } from "./kernels/kernel.ts";
  * ended unexpectedly.
  */
 export interface Runner {
+  /** The most threads of a run. */
+  readonly threads: number;
   /** Compiles kernels. Throws BackendUnavailableError if the platform forbids it, or a thread does not start. */
   add(kernels: Iterable<Kernel>): Promise<void>;
   /** Grows the memory to at least this size. Throws OutOfMemoryError. */

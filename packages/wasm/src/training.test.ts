@@ -18,7 +18,7 @@ import { wasm } from "@residual/wasm";
 import { describe, expect, it } from "vitest";
 import { lowerToPlan } from "./lower.ts";
 import type { WasmOptions } from "./options.ts";
-import { printPlan } from "./plan.ts";
+import { addressesOf, printPlan } from "./plan.ts";
 import { bitsOf } from "./testing/graphs.ts";
 
 const random = (name: string, shape: readonly number[], bound = 0.3) =>
@@ -112,6 +112,27 @@ describe("training", () => {
     };
     expect(await gradientsOf(apart)).toEqual(await gradientsOf(select(source, wanted)));
   });
+});
+
+it("Winograd's blocks of a large batch are tasks, each with the scratch memory of its thread", async () => {
+  const x = input("x", [32, 16, 32, 32]);
+  const y = ops.conv2d({ x, weight: random("weight", [16, 16, 3, 3]) }, { padding: 1 });
+  const layer = graph({ name: "layer", inputs: { x }, outputs: { y } });
+  const choice = { instructions: "relaxed madd", isShared: false, winograd: true } as const;
+  const plan = lowerToPlan(layer, choice);
+  const at = plan.steps.findIndex(({ kernel }) => kernel.isScratchPrivate);
+  const { kernel } = plan.steps[at]!;
+  expect(kernel.phases(32)).toEqual([{ function: "blocks", tasks: expect.any(Number) }]);
+  const needed = (threads: number) => addressesOf(plan, 32, threads).end;
+  expect(needed(3) - needed(1)).toBeGreaterThan(kernel.scratch!(32));
+  const given = { x: fill("training", "x", [32, 16, 32, 32], -1, 1) };
+  const bitsOn = async (options: WasmOptions) => {
+    await using executable = await wasm(options).compile(layer);
+    const { data } = (await executable.run(given)).y;
+    return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  };
+  const expected = await bitsOn({ worker: false });
+  for (const threads of [2, 3]) expect((await bitsOn({ threads })).equals(expected)).toBe(true);
 });
 
 it("a step of training fuses norms with what follows them, and sums with each other", () => {

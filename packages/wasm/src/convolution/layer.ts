@@ -2,7 +2,7 @@ import type { AttributesOf } from "@residual/core";
 import type { Local } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
 import type { ModuleBuilder } from "../encode/module.ts";
-import { phase, type Values } from "../kernels/kernel.ts";
+import { type PhaseFunction, phase, type Values } from "../kernels/kernel.ts";
 import { formatLayout, type ImageLayout } from "../layout.ts";
 
 /**
@@ -38,8 +38,8 @@ export function layerPhase(
   text: string,
   layer: ConvolutionLayer,
   define: (body: Body, values: LayerValues) => void,
-): void {
-  phase(module, text, operandsOf(layer), define);
+): PhaseFunction<LayerOperand> {
+  return phase(module, text, operandsOf(layer), define);
 }
 
 /** Channels of x and of y in a group. */

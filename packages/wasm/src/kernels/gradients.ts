@@ -98,8 +98,7 @@ function overWindow(
 
 /**
  * The gradient of a max pool, four channels at a time: each window's dy goes to its first largest pixel, or to its
- * first
- * NaN. A task is a plane, whose windows are processed in order.
+ * first NaN. A task is a plane, whose windows are processed in order.
  */
 export function maxPool2dGradient(x: ImageLayout, dy: ImageLayout, y: ImageLayout, windows: Windows): Kernel {
   const { window, stride, before } = windows;

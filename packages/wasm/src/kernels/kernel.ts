@@ -1,5 +1,5 @@
 import type { I32, Local } from "../encode/expression.ts";
-import type { Body } from "../encode/function.ts";
+import type { Body, WasmFunction } from "../encode/function.ts";
 import { ModuleBuilder, type Target } from "../encode/module.ts";
 
 /** The parameters of a phase besides its operands, each an i32. */
@@ -27,6 +27,8 @@ export interface Kernel {
   readonly phases: (images: number) => readonly Phase[];
   /** Bytes that its phases share, for a number of images. */
   readonly scratch?: (images: number) => number;
+  /** Whether a task has the scratch memory to itself, so that each thread needs some. */
+  readonly isScratchPrivate?: boolean;
   /** Multiply-adds per image, or numbers if it does not multiply. Tasks have equal shares. */
   readonly work: number;
   /** Adds its functions to a module, and exports one for each phase. */
@@ -49,9 +51,14 @@ export function phase<Operand extends string>(
   text: string,
   operands: readonly Operand[],
   define: (body: Body, values: Values<Operand>) => void,
-): void {
-  module.export(text, module.function([...operands, ...common], define));
+): PhaseFunction<Operand> {
+  const made = module.function([...operands, ...common], define);
+  module.export(text, made);
+  return made;
 }
+
+/** A function of a kernel, which its other functions may call. */
+export type PhaseFunction<Operand extends string> = WasmFunction<Operand | (typeof common)[number]>;
 
 interface PlainKernel<Operand extends string> {
   readonly name: string;

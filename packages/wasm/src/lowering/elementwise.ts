@@ -15,8 +15,7 @@ const scalarNames = ["p", "q", "r"] as const;
 
 /**
  * y = f(x…, scalars…) for inputs of the shape of y. If all inputs are in the host's order, as variables are, so is y;
- * if
- * not, all are in quads. Memory of one layout without borders is read as one row.
+ * if not, all are in quads. Memory of one layout without borders is read as one row.
  */
 export function elementwise(
   context: Context,
@@ -153,7 +152,7 @@ export function summed(
 }
 
 /** The same numbers in the host's order, under another shape. */
-function reshaped(builder: Builder, x: Operand, shape: Shape): Operand {
+export function reshaped(builder: Builder, x: Operand, shape: Shape): Operand {
   const images = imagesOfShape(shape);
   const [own, other] = [layoutOf(sizesOf(x.shape)), layoutOf(sizesOf(shape))];
   const isSame = x.images === images && formatLayout(own) === formatLayout(other);

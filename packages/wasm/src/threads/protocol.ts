@@ -8,8 +8,8 @@ export type Job =
   | { readonly kind: "add"; readonly modules: readonly (readonly [kernel: string, module: WasmModule])[] }
   /** The calls of the next runs. */
   | { readonly kind: "calls"; readonly calls: readonly Call[] }
-  /** Joins a run of several threads, in shared memory. */
-  | { readonly kind: "take part"; readonly threads: number }
+  /** Joins a run of several threads, in shared memory, as the thread of this index. */
+  | { readonly kind: "take part"; readonly threads: number; readonly index: number }
   | { readonly kind: "run" }
   /** Ends a run. */
   | { readonly kind: "cancel" }

@@ -13,6 +13,7 @@ import type { Thread } from "./thread.ts";
  * A runner whose memory belongs to a thread, for platforms without shared memory: inputs and outputs are transferred.
  */
 export class RemoteRunner implements Runner {
+  readonly threads = 1;
   readonly #pool: Pool;
   readonly #thread: Thread;
   readonly #target: Target;

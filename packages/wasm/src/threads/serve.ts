@@ -55,7 +55,7 @@ function carryOut(
       program.calls = job.calls;
       return;
     case "take part":
-      return takePart(engine, program.calls, job.threads, pace);
+      return takePart(engine, program.calls, job, pace);
     case "run":
       return run(program);
     case "cancel":

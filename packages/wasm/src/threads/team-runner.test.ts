@@ -79,7 +79,9 @@ it("takes as few threads as it may for little work", async () => {
   ] as const) {
     const before = parts().length;
     await runner.run([{ ...little, work }]);
-    expect(parts().slice(before)).toEqual(Array(threads).fill({ kind: "take part", threads }));
+    expect(parts().slice(before)).toEqual(
+      Array.from({ length: threads }, (_, index) => ({ kind: "take part", threads, index })),
+    );
   }
   expect([...(await runner.read(4096, 10))]).toEqual([3, 3, 3, 3, 3, 3, 3, 3, 3, 0]);
   await runner.close();

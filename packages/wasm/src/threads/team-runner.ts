@@ -27,6 +27,7 @@ export function isShort(work: number): boolean {
 
 /** A runner whose memory is shared by the caller's thread and other threads. */
 export class TeamRunner extends DirectRunner {
+  override readonly threads: number;
   readonly #settings: TeamSettings;
   readonly #told = new Map<Thread, Told>();
   #pool: Pool | undefined;
@@ -38,6 +39,7 @@ export class TeamRunner extends DirectRunner {
   private constructor(target: Target, engine: Engine, settings: TeamSettings) {
     super(target, engine);
     this.#settings = settings;
+    this.threads = settings.threads;
   }
 
   static async openTeam(target: Target, bytes: number, settings: TeamSettings): Promise<TeamRunner> {
@@ -107,9 +109,9 @@ export class TeamRunner extends DirectRunner {
     signal?.addEventListener("abort", abort, { once: true });
     if (signal?.aborted) abort();
     const answers = await Promise.allSettled(
-      team.map((thread) => {
+      team.map((thread, index) => {
         this.#tell(thread, calls);
-        return thread.request(this.#program, { kind: "take part", threads: team.length });
+        return thread.request(this.#program, { kind: "take part", threads: team.length, index });
       }),
     );
     signal?.removeEventListener("abort", abort);

@@ -1,4 +1,4 @@
-import type { Call } from "../calls.ts";
+import { type Call, ofThread } from "../calls.ts";
 import type { Engine } from "../engine.ts";
 import { type Pace, TURN } from "../slices.ts";
 
@@ -46,12 +46,17 @@ export function abortRun(control: Control): void {
  * A thread's part of a run: it takes ranges of each call, and then waits for the other threads. Results do not depend
  * on which thread takes which range. Rethrows the error of a call once the others know of it.
  */
-export function takePart(engine: Engine, calls: readonly Call[], threads: number, pace: Pace): void {
+export function takePart(
+  engine: Engine,
+  calls: readonly Call[],
+  { threads, index }: { readonly threads: number; readonly index: number },
+  pace: Pace,
+): void {
   const control = controlOf(engine);
   let failure: { readonly error: unknown } | undefined;
   for (const call of calls) {
     try {
-      takeRanges(engine, call, control, threads, pace);
+      takeRanges(engine, ofThread(call, index), control, threads, pace);
     } catch (error) {
       failure = { error };
       abortRun(control);

@@ -17,16 +17,14 @@ function isTiled(layer: ConvolutionLayer): boolean {
 
 /**
  * The gradient of a convolution with respect to its weight, dw[o, c, p, q] = Σ dy[o, i, j] · x[c, i·stride + p,
- * j·stride +
- * q] over images and pixels. `layer` is the convolution; the border of x holds its padding. dw is in the host's order.
+ * j·stride + q] over images and pixels. `layer` is the convolution; the border of x holds its padding. dw is in the
+ * host's order.
  */
 export function weightGradient(layer: ConvolutionLayer, instructions: Instructions): Kernel {
   return isTiled(layer) ? tiledWeightGradient(designOf(layer, instructions)) : plainWeightGradient(layer);
 }
 
-/**
- * Rows of sums: numbers of x for one pixel of dy, by their offsets in bytes. A section is split into register tiles.
- */
+/** Rows of sums: numbers of x for a pixel of dy, by their offsets in bytes. A section is split into register tiles. */
 interface Section {
   readonly offsets: readonly number[];
 }
@@ -167,7 +165,7 @@ const tileParameters = ["x", "dy", "sums", "images", "rows"] as const;
 type TileFunction = WasmFunction<(typeof tileParameters)[number]>;
 
 /** Pixels per turn of the innermost loop. */
-const UNROLLED = 2;
+const UNROLLED = 4;
 
 /**
  * A register tile: the sums of some numbers of x times 4·`vectors` outputs, over the pixels of `rows` rows of `images`
@@ -274,7 +272,7 @@ class Tiles {
 }
 
 /** Bytes of x and dy that a task reads again and again: some of a core's second cache. */
-const BLOCK_BYTES = 192 << 10;
+const BLOCK_BYTES = 48 << 10;
 
 /** Images of a block, and rows of dy of a block; one image may be several blocks. */
 function blockOf({ layer, vectors, size, unitChannels }: Design): { readonly images: number; readonly rows: number } {

@@ -1,11 +1,12 @@
-import { type I32, i32, v128 } from "../../encode/expression.ts";
+import { type I32, i32, type Local, v128 } from "../../encode/expression.ts";
 import type { Body, WasmFunction } from "../../encode/function.ts";
 import type { ModuleBuilder } from "../../encode/module.ts";
+import type { PhaseFunction } from "../../kernels/kernel.ts";
 import { planeOf, planeTask } from "../../kernels/planes.ts";
-import { quadsOf, rowBytes } from "../../layout.ts";
-import { layerPhase } from "../layer.ts";
+import { type ImageLayout, quadsOf, rowBytes } from "../../layout.ts";
+import { type LayerOperand, layerPhase } from "../layer.ts";
 import type { Parts } from "./parts.ts";
-import { blockOf, type Groups, groupsOf } from "./tiling.ts";
+import { blockOf, type Groups, groupsOf, type Tiling } from "./tiling.ts";
 import { float32s, timesRows } from "./transform.ts";
 
 /** V = Bᵀ·d·B of one tile, for four channels. */
@@ -27,20 +28,22 @@ function transformTile(module: ModuleBuilder, { points: { input }, layer: { x },
 }
 
 /** The phase that computes V of a block. A task is a row of tiles, four channels of each. */
-export function inputPhase(module: ModuleBuilder, parts: Parts): void {
+export function inputPhase(module: ModuleBuilder, parts: Parts): PhaseFunction<LayerOperand> {
   const { layer, tiling, largestGroup } = parts;
   const { x, attributes } = layer;
   const [top, left] = attributes.padding;
   const quads = quadsOf(x);
   const transform = transformTile(module, parts);
-  layerPhase(module, "input", layer, (body, values) => {
+  return layerPhase(module, "input", layer, (body, values) => {
     const block = blockOf(body, tiling, values, { perRow: quads });
     const groups = groupsOf(body, body.let(i32.times(block.rows, tiling.columns)), largestGroup);
     body.range(values.first, values.end, (task) => {
       const { image: row, quad } = planeTask(body, task, quads);
       const { image, quad: down } = planeTask(body, row, tiling.rows);
       const corner = i32.times(down, tiling.outputs * rowBytes(x));
-      const from = i32.plus(i32.add(planeOf(values.x, x, { image, quad }), corner), -top * rowBytes(x) - 16 * left);
+      const start = i32.plus(i32.add(planeOf(values.x, x, { image, quad }), corner), -top * rowBytes(x) - 16 * left);
+      const from = body.let(start);
+      touch(body, tiling, x, from);
       const tile = i32.times(i32.sub(row, block.firstRow), tiling.columns);
       alongRow(body, transform, {
         from,
@@ -54,6 +57,19 @@ export function inputPhase(module: ModuleBuilder, parts: Parts): void {
       });
     });
   });
+}
+
+const CACHE_LINE = 64;
+
+/**
+ * Reads a number of each cache line of the rows that the row of tiles above has not read, so that lines that are not
+ * in cache arrive together. A tile alone waits for its own lines: with 128 images of 16 × 32 × 32 the phase takes 1.6
+ * times as long.
+ */
+function touch(body: Body, { outputs, columns }: Tiling, x: ImageLayout, from: Local<"i32">): void {
+  const unused = body.local("i32");
+  const end = (outputs + 1) * rowBytes(x) + 16 * (outputs * columns + 2);
+  for (let at = 2 * rowBytes(x); at < end; at += CACHE_LINE) body.set(unused, i32.load(from, at));
 }
 
 interface Row {

@@ -2,9 +2,10 @@ import { type I32, i32, v128 } from "../../encode/expression.ts";
 import type { Body, WasmFunction } from "../../encode/function.ts";
 import type { ModuleBuilder } from "../../encode/module.ts";
 import { rectified } from "../../kernels/elementwise.ts";
+import type { PhaseFunction } from "../../kernels/kernel.ts";
 import { planeOf, planeTask } from "../../kernels/planes.ts";
 import { type ImageLayout, quadsOf, rowBytes } from "../../layout.ts";
-import { layerPhase } from "../layer.ts";
+import { type LayerOperand, layerPhase } from "../layer.ts";
 import type { Parts } from "./parts.ts";
 import { blockOf } from "./tiling.ts";
 import { float32s, timesColumns } from "./transform.ts";
@@ -57,7 +58,7 @@ interface RowTransforms {
 }
 
 /** The phase that computes y from M of a block. A task is a row of tiles, four channels of each. */
-export function outputPhase(module: ModuleBuilder, parts: Parts): void {
+export function outputPhase(module: ModuleBuilder, parts: Parts): PhaseFunction<LayerOperand> {
   const { layer, tiling, scratch } = parts;
   const { y, residual } = layer;
   const { outputs, rows, columns } = tiling;
@@ -69,7 +70,7 @@ export function outputPhase(module: ModuleBuilder, parts: Parts): void {
   });
   const lastRow = rowOf(cutHeight || outputs);
   const otherRows = cutHeight && rows > 1 ? rowOf(outputs) : lastRow;
-  layerPhase(module, "output", layer, (body, values) => {
+  return layerPhase(module, "output", layer, (body, values) => {
     const block = blockOf(body, tiling, values, { perRow: quads });
     body.range(values.first, values.end, (task) => {
       const { image: quad, quad: row } = planeTask(body, i32.sub(task, block.firstTask), block.rows);

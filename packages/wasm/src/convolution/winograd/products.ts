@@ -1,9 +1,10 @@
 import { type I32, i32 } from "../../encode/expression.ts";
 import type { Body } from "../../encode/function.ts";
 import type { ModuleBuilder } from "../../encode/module.ts";
+import type { PhaseFunction } from "../../kernels/kernel.ts";
 import { planeTask } from "../../kernels/planes.ts";
 import { quadsOf } from "../../layout.ts";
-import { layerPhase } from "../layer.ts";
+import { type LayerOperand, layerPhase } from "../layer.ts";
 import { type TapNest, type TileFunction, tileFunction } from "../tile.ts";
 import type { Parts } from "./parts.ts";
 import { blockOf, groupSizes, groupsOf, PANEL, panelsOf } from "./tiling.ts";
@@ -31,7 +32,7 @@ function multiplyGroups(module: ModuleBuilder, { layer: { x }, scratch }: Parts,
 }
 
 /** The phase that computes M of a block. A task is a panel of outputs at one position. */
-export function productPhase(module: ModuleBuilder, parts: Parts): void {
+export function productPhase(module: ModuleBuilder, parts: Parts): PhaseFunction<LayerOperand> {
   const { layer, tiling, scratch, packing, largestGroup } = parts;
   const panels = panelsOf(layer.y);
   const perBlock = panels * tiling.positions;
@@ -39,7 +40,7 @@ export function productPhase(module: ModuleBuilder, parts: Parts): void {
     size,
     multiply: multiplyGroups(module, parts, size),
   }));
-  layerPhase(module, "products", layer, (body, values) => {
+  return layerPhase(module, "products", layer, (body, values) => {
     const block = blockOf(body, tiling, values, { perBlock });
     const groups = groupsOf(body, body.let(i32.times(block.rows, tiling.columns)), largestGroup);
     const larger = body.let(i32.plus(groups.size, 1));
