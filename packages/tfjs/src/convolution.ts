@@ -16,8 +16,7 @@ export interface ConvolutionParts {
   readonly relu: boolean;
   /**
    * For the gradient with respect to the image: the value of the weight [O, I, KH, KW], whose channels are exchanged
-   * and
-   * whose kernels are turned in the layouts that operators read.
+   * and whose kernels are turned in the layouts that operators read.
    */
   readonly turned?: Value;
 }

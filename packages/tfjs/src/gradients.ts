@@ -19,7 +19,7 @@ type Sizes = readonly [number, number, number, number];
 const sizesOf = ({ shape }: { readonly shape: Shape }): Sizes => shape as Sizes;
 
 /** Zeros behind each pixel and row, so that neighbouring pixels of x are `stride` apart. Ends with zeros, too. */
-function spread(to: ProgramBuilder, name: string, x: string, [, c, h, w]: Shape, [down, right]: Pair): string {
+export function spread(to: ProgramBuilder, name: string, x: string, [, c, h, w]: Shape, [down, right]: Pair): string {
   if (down === 1 && right === 1) return x;
   const [channels, height, width] = [c, h, w] as [number, number, number];
   const none = [0, 0] as const;
@@ -136,8 +136,7 @@ function byProduct(to: ProgramBuilder, { node, x, dy }: WeightGradient, stride: 
 
 /**
  * The convolution of x [I, H, W, N] by dy [OH, OW, N, O], with images in place of channels: strides and dilations
- * change
- * their roles. It has the multiply-adds of the convolution itself.
+ * change their roles. It has the multiply-adds of the convolution itself.
  */
 function byConvolution(to: ProgramBuilder, { node, x, dy }: WeightGradient): string {
   const { name, attributes } = node;
@@ -184,9 +183,7 @@ function byConvolution(to: ProgramBuilder, { node, x, dy }: WeightGradient): str
   return to.emit("Transpose", name, [taps], { permutation: [3, 0, 1, 2] });
 }
 
-/**
- * Each window's dy to its first largest pixel, tap by tap: a pixel wins if it is the maximum and no earlier one was.
- */
+/** Each window's dy to its first largest pixel, tap by tap: a pixel wins if it is the maximum and no earlier one is. */
 function poolGradientByComparisons(
   to: ProgramBuilder,
   node: AnyNode & Node<"maxPool2dGradient">,

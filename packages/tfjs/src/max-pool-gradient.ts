@@ -5,9 +5,8 @@ import type { TensorFlow } from "./runtime.ts";
 
 /**
  * The gradient of a max pool on NHWC images, for engines whose tensors can be read at once. Each window's dy goes to
- * its
- * first largest pixel, or to its first NaN. tfjs's own kernel for wasm drops the gradients of windows whose maximum is
- * not positive.
+ * its first largest pixel, or to its first NaN. tfjs's own kernel for wasm drops the gradients of windows whose
+ * maximum is not positive.
  */
 export function maxPoolGradient(
   tf: TensorFlow,
