@@ -10,9 +10,9 @@ import {
   input,
   isTensor,
   type ModelName,
+  type ModelOpName,
   mapValues,
   nodesOf,
-  type OpName,
   opOf,
   ops,
   resnet,
@@ -206,7 +206,7 @@ describe("explain", () => {
   const channelwise = (name: string, from?: number) => random(name, [4], from);
   const weight = random("weight", [4, 2, 3, 3]);
   type Case = readonly [inputs: { readonly [input: string]: Tensor<"float32"> }, options: object];
-  const cases: { readonly [Name in OpName]: Case } = {
+  const cases: { readonly [Name in ModelOpName]: Case } = {
     add: [{ a: map, b: random("b", [1, 4, 5, 6]) }, {}],
     averagePool2d: [{ x: map }, { window: [2, 3], stride: 2, ceil: true }],
     batchNorm: [
@@ -252,7 +252,7 @@ describe("explain", () => {
   });
 
   it.each([...inPlace])("%s has the same bound for one number alone as for all", (op) => {
-    const [inputs, options] = cases[op as OpName];
+    const [inputs, options] = cases[op as ModelOpName];
     const attributes = opOf(op).attributes(options);
     for (const [at, place] of placesOf(answerOf(op, inputs, attributes).shape).entries())
       if (at % 7 === 0)
