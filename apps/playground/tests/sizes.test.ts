@@ -34,9 +34,19 @@ test("all that the page's script imports is named in the HTML, and so counted", 
   for (const [, file] of script.matchAll(/(?:from|import)\s*"\.\/([^"]+)"/g)) expect(html).toContain(file);
 });
 
-/** What the worker takes of core, as the build makes it, in a chunk of its own. */
+/** What the worker needs of core before it answers, as the build makes it, in a chunk of its own. */
 async function bundledCore(): Promise<string> {
-  const groups = [{ name: "core", test: /packages\/core\// }];
+  const chunks = new Map((await workerChunks([])).map((chunk) => [chunk.fileName, chunk]));
+  const needed = new Set([...chunks.values()].filter(({ isEntry }) => isEntry));
+  for (const { imports } of needed) for (const file of imports) needed.add(chunks.get(file)!);
+  const modules = new Set([...needed].flatMap(({ moduleIds }) => moduleIds));
+  const test = (id: string) => /packages\/core\//.test(id) && modules.has(id);
+  const core = (await workerChunks([{ name: "core", test }])).filter(({ name }) => name === "core");
+  expect(core).toHaveLength(1);
+  return core[0]!.code;
+}
+
+async function workerChunks(groups: { name: string; test: (id: string) => boolean }[]): Promise<Rollup.OutputChunk[]> {
   const { output } = (await build({
     configFile: false,
     logLevel: "error",
@@ -44,11 +54,9 @@ async function bundledCore(): Promise<string> {
       write: false,
       rolldownOptions: {
         input: fileURLToPath(new URL("../src/engine/worker.ts", import.meta.url)),
-        output: { codeSplitting: { groups } },
+        output: { codeSplitting: groups.length === 0 ? true : { groups } },
       },
     },
   })) as Rollup.RollupOutput;
-  const core = output.filter((file) => file.type === "chunk" && file.name === "core");
-  expect(core).toHaveLength(1);
-  return core.map((file) => (file.type === "chunk" ? file.code : "")).join("");
+  return output.filter((file) => file.type === "chunk");
 }

@@ -1,7 +1,12 @@
 import type { Pads } from "@residual/core";
 import type { Tensor } from "@tensorflow/tfjs-core";
-import type { PoolAttributes } from "./operators.ts";
 import type { TensorFlow } from "./runtime.ts";
+
+interface Windows {
+  readonly window: readonly [number, number];
+  readonly strides: readonly [number, number];
+  readonly pads: Pads;
+}
 
 /**
  * The gradient of a max pool on NHWC images, for engines whose tensors can be read at once. Each window's dy goes to
@@ -11,7 +16,7 @@ import type { TensorFlow } from "./runtime.ts";
 export function maxPoolGradient(
   tf: TensorFlow,
   [x, dy]: readonly Tensor[],
-  { window, strides, pads }: PoolAttributes & { readonly pads: Pads },
+  { window, strides, pads }: Windows,
 ): Tensor {
   const [images = 0, height = 0, width = 0, channels = 0] = x!.shape;
   const [, rows = 0, columns = 0] = dy!.shape;

@@ -36,7 +36,7 @@ interface FilterAttributes {
   readonly kernel: readonly [number, number, number, number];
 }
 
-export interface PoolAttributes {
+interface PoolAttributes {
   readonly window: Pair;
   readonly strides: Pair;
 }

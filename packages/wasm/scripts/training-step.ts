@@ -64,7 +64,8 @@ const median = (times: readonly number[]) => times.toSorted((a, b) => a - b)[Mat
 async function compare(): Promise<void> {
   const graph = stepGraph();
   const inputs = inputsOf(graph);
-  const { tfjs } = await import(new URL("../../tfjs/src/index.ts", import.meta.url).href);
+  const peer = new URL("../../tfjs/src/index.ts", import.meta.url).href;
+  const { tfjs } = (await import(peer)) as { tfjs: (options: { engine: "wasm" }) => Backend };
   const makers: { readonly [name: string]: () => Backend } = {
     "wasm, 1 thread": () => wasm({ threads: 1 }),
     "wasm, 2 threads": () => wasm({ threads: 2 }),

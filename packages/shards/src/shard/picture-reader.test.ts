@@ -46,7 +46,7 @@ it("gives batches in the order of the list, with errors beside the images and ze
   expect(first!.pictures.map(({ error }) => error?.code)).toEqual([undefined, "FormatError", undefined]);
   expect(first!.data).toEqual([...(await imageOf("chelsea.png")), ...(await imageOf("coffee.png"))]);
   expect(second!.pictures).toMatchObject([{ image: "rocket.jpg" }]);
-  expect(second!.data).toEqual([...(await imageOf("rocket.jpg")), ...new Array(3 * 32 * 32).fill(0)]);
+  expect(second!.data).toEqual([...(await imageOf("rocket.jpg")), ...Array<number>(3 * 32 * 32).fill(0)]);
 });
 
 it("a list of errors alone has one batch, of zeros", async () => {
@@ -62,7 +62,7 @@ it("a list of errors alone has one batch, of zeros", async () => {
 });
 
 it("a list that is given up, or whose pictures fail to be read at all, leaves nothing to the next", async () => {
-  const many = await listed(...new Array(12).fill("coffee.png"));
+  const many = await listed(...Array<string>(12).fill("coffee.png"));
   for await (const _ of reader.batches(many)) break;
   await expect(all([null as unknown as Item])).rejects.toThrow();
   const [batch, ...more] = await all(await listed("rocket.jpg"));

@@ -95,7 +95,7 @@ export function total({ name, make }: Elementwise, hasTotal: boolean, perImage: 
           body.store(i32.add(values.scratch, i32.times(task, 8)), sumOfChunk(body, make, values.x, task, all)),
         );
       });
-      phase(module, "total", operands, (body, { x: _, y, scratch, images, first, end, ...given }) => {
+      phase(module, "total", operands, (body, { y, scratch, images, first, end, ...given }) => {
         body.range(first, end, () => {
           const from = body.let(scratch);
           const sum = body.let("total" in given ? f64.promoteF32(f32.load(given.total)) : f64.const(0));
