@@ -15,7 +15,6 @@ import {
 
 /** A step of a program: a value, and the steps whose results it reads. */
 type Step = { readonly value: Value; readonly reads: { readonly [input: string]: number } };
-
 /** A row per op. Here each adds the same step; a backend of yours adds its runtime's own operation. */
 function loweringTo(steps: Step[]): Lowering<number> {
   const row = (value: AnyNode, reads: Step["reads"]) => steps.push({ value, reads }) - 1;
@@ -23,8 +22,8 @@ function loweringTo(steps: Step[]): Lowering<number> {
   const others = { add: row, multiply: row, flatten: row, relu: row, sigmoid: row, softmax: row, logSoftmax: row };
   const gradients = { conv2dInputGradient: row, conv2dWeightGradient: row, maxPool2dGradient: row, reluGradient: row };
   const training = { affine: row, times: row, divide: row, sqrt: row, sum: row, expand: row, reshape: row };
-  const products = { batchNorm: row, conv2d: row, linear: row };
-  return { ...pools, ...others, ...products, ...gradients, ...training, sliceChannels: row };
+  const products = { batchNorm: row, conv2d: row, linear: row, sliceChannels: row };
+  return { ...pools, ...others, ...gradients, ...training, ...products };
 }
 
 export const toy = backendOf({
@@ -57,5 +56,4 @@ export const toy = backendOf({
 /** The result of a node in float64, rounded to float32. Kernels of yours go here. */
 const computed = (node: AnyNode, inputs: { readonly [input: string]: Tensor<"float64"> }, shape: readonly number[]) =>
   rounded(tensorOf("float64", shape, evaluateOp(node, inputs, shape)));
-
 const rounded = ({ shape, data }: Tensor<"float32" | "float64">) => tensorOf("float32", shape, Float32Array.from(data));

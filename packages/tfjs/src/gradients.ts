@@ -19,7 +19,7 @@ type Sizes = readonly [number, number, number, number];
 const sizesOf = ({ shape }: { readonly shape: Shape }): Sizes => shape as Sizes;
 
 /** Zeros behind each pixel and row, so that neighbouring pixels of x are `stride` apart. Ends with zeros, too. */
-export function spread(to: ProgramBuilder, name: string, x: string, [, c, h, w]: Shape, [down, right]: Pair): string {
+function spread(to: ProgramBuilder, name: string, x: string, [, c, h, w]: Shape, [down, right]: Pair): string {
   if (down === 1 && right === 1) return x;
   const [channels, height, width] = [c, h, w] as [number, number, number];
   const none = [0, 0] as const;

@@ -172,7 +172,7 @@ describe("inputs", () => {
 
 it("reports what it did", async () => {
   const out = folder.in("report.safetensors");
-  const words = ["run", "cifar_resnet20", ...fixture, "--shape", "2x3x32x32", "--out", out];
+  const words = ["run", "cifar_resnet20", ...fixture, "--shape", "2x3x32x32", "--backend", "onnx", "--out", out];
   expect(await document(words)).toEqual({
     model: "cifar_resnet20",
     backend: "onnx",

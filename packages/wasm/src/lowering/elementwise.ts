@@ -152,7 +152,7 @@ export function summed(
 }
 
 /** The same numbers in the host's order, under another shape. */
-export function reshaped(builder: Builder, x: Operand, shape: Shape): Operand {
+function reshaped(builder: Builder, x: Operand, shape: Shape): Operand {
   const images = imagesOfShape(shape);
   const [own, other] = [layoutOf(sizesOf(x.shape)), layoutOf(sizesOf(shape))];
   const isSame = x.images === images && formatLayout(own) === formatLayout(other);
