@@ -48,7 +48,7 @@ async function choose(page: Page, engines: readonly string[]): Promise<void> {
 async function compare(page: Page): Promise<void> {
   await page.getByText("5", { exact: true }).click(); // runs
   await page.getByRole("button", { name: /^(Compare|Run) \d/ }).click();
-  await page.getByRole("button", { name: /^(Compare|Run) \d/ }).waitFor({ timeout: 120_000 });
+  await page.getByRole("button", { name: /^(Compare|Run) \d/ }).waitFor({ timeout: 280_000 });
 }
 
 const rowOf = (page: Page, name: string) =>
@@ -210,6 +210,6 @@ function workersBeginWith(code: string): NonNullable<Parameters<Site["open"]>[0]
 async function runSuite(page: Page): Promise<string> {
   await page.getByRole("button", { name: "Run the suite" }).click();
   const link = page.getByRole("link", { name: "JSON" });
-  await link.waitFor({ timeout: 120_000 });
+  await link.waitFor({ timeout: 280_000 });
   return page.evaluate(async (url) => (await fetch(url)).text(), (await link.getAttribute("href"))!);
 }

@@ -83,7 +83,7 @@ async function compareOn(page: Page, backends: readonly string[]): Promise<void>
   await page.getByRole("checkbox", { name: /^webgpu/ }).uncheck();
   for (const name of backends) await page.getByRole("checkbox", { name: new RegExp(`^${name}\\b(?!-)`) }).check();
   await page.getByRole("button", { name: /^(Compare|Run) \d/ }).click();
-  await page.locator(".outcome", { hasText: /./ }).waitFor({ timeout: 120_000 });
+  await page.locator(".outcome", { hasText: /./ }).waitFor({ timeout: 280_000 });
 }
 
 async function atRest(page: Page): Promise<void> {
