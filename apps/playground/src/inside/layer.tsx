@@ -3,7 +3,8 @@ import { hasMaps } from "./facts.ts";
 import { FeatureMaps } from "./feature-maps.tsx";
 import { Focus } from "./focus.tsx";
 import { NumberCard } from "./number-card.tsx";
-import { explained, facts, maps, select, selectConnection } from "./state.ts";
+import { channelFacts, explained, facts, maps, select, selectConnection } from "./state.ts";
+import { WantedCard } from "./wanted.tsx";
 import { byteWords, countWords, opWords, shapeWords } from "./words.ts";
 
 interface LayerProps {
@@ -53,6 +54,7 @@ export function Layer({ name, box }: LayerProps) {
       </header>
       {isHere && <FeatureMaps />}
       {isHere && hasMaps(value) && <Focus />}
+      {isHere && channelFacts.value && <WantedCard />}
       {isHere && explained.value?.name === name && <NumberCard value={explained.value} />}
     </>
   );

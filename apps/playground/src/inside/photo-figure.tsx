@@ -33,7 +33,7 @@ function PhotoImage({ view: { photo } }: { readonly view: Opened }) {
 
 const imageOf = ({ side, rgba }: Opened["photo"]): ImageData => new ImageData(new Uint8ClampedArray(rgba), side, side);
 
-/** The patches of the photo that this channel answers to most: what it looks for, without any gradient. */
+/** The patches of the photo that this channel answers to most. */
 export function Spots({ view, found }: { readonly view: Opened; readonly found: Channel }) {
   return (
     <div class="inside-spots">

@@ -6,6 +6,7 @@ import type { Explained } from "./explain-number.ts";
 import type { Place } from "./explanation.ts";
 import type { ValueFacts } from "./facts.ts";
 import type { Channel, DrawRequest, Look, Maps, Opened } from "./methods.ts";
+import { forgetWanted } from "./wanted-state.ts";
 
 /** What is looked at: a layer's maps, or a connection between layers. */
 export type Selection =
@@ -77,6 +78,7 @@ export function follow(): () => void {
   const ends = [effect(openPicture), effect(draw), effect(lookAtLayer), effect(lookAtChannel), effect(lookAtNumber)];
   return () => {
     for (const end of ends) end();
+    forgetWanted();
   };
 }
 
@@ -109,6 +111,7 @@ function forget(): void {
     channelFacts.value = undefined;
     explained.value = undefined;
   });
+  forgetWanted();
 }
 
 /** The first convolution: its input is the picture itself. */

@@ -1,0 +1,13 @@
+import { lazily } from "../engine/lazily.ts";
+import { serve } from "../engine/rpc.ts";
+
+/**
+ * What needs gradients runs in a worker of its own: with them, core is larger, and the page's first worker opens
+ * without.
+ */
+const methods = {
+  ...lazily(async () => (await import("./ascent-methods.ts")).ascent, { openLayer: true, climb: true }),
+};
+export type LearningMethods = typeof methods;
+
+serve(methods, self);
