@@ -1,25 +1,13 @@
-import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { givePicture, isReady, photos, type Site, startSite } from "./site.ts";
+import { isSound } from "./sound.ts";
 
 let site: Site;
 beforeAll(async () => {
   site = await startSite();
 });
 afterAll(() => site[Symbol.asyncDispose]());
-
-/** A part of the page, in both themes. */
-async function isSound(page: Page, where: string, part = "html"): Promise<void> {
-  for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
-    const { violations } = await new AxeBuilder({ page }).include(part).analyze();
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
-    expect(found, `${where}, ${colorScheme}`).toEqual([]);
-  }
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  expect(overflow, `${where}: pixels beyond the screen`).toBeLessThanOrEqual(0);
-}
 
 test.each(["desktop", "phone"] as const)("axe finds nothing in any room, and nothing overflows: %s", async (screen) => {
   const page = await site.open({ screen });

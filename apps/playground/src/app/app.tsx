@@ -11,6 +11,7 @@ import { TaskBar } from "./task-bar.tsx";
 
 const Compare = lazy(async () => (await import("../compare/compare.tsx")).Compare);
 const Inside = lazy(async () => (await import("../inside/inside.tsx")).Inside);
+const Train = lazy(async () => (await import("../train/train.tsx")).Train);
 
 export function App() {
   return (
@@ -22,6 +23,7 @@ export function App() {
         {room.value === "classify" && <Classify />}
         {room.value === "compare" && <Suspense of={Compare} />}
         {room.value === "inside" && <Suspense of={Inside} />}
+        {room.value === "train" && <Suspense of={Train} />}
       </main>
       <Footer />
       <TaskBar />

@@ -3,7 +3,12 @@ import { Mark } from "../design/mark.tsx";
 import { type Room, room } from "./state.ts";
 import { chooseTheme, theme } from "./theme.ts";
 
-const titles: { readonly [R in Room]: string } = { classify: "Classify", compare: "Compare", inside: "Look inside" };
+const titles: { readonly [R in Room]: string } = {
+  classify: "Classify",
+  compare: "Compare",
+  inside: "Look inside",
+  train: "Train",
+};
 
 export function Header() {
   return (

@@ -6,7 +6,7 @@ import type { Loaded, LoadRequest } from "../engine/session.ts";
 
 /** What the whole page shares: the picture, the network, and the work that is being done. */
 
-const rooms = ["classify", "compare", "inside"] as const;
+const rooms = ["classify", "compare", "inside", "train"] as const;
 export type Room = (typeof rooms)[number];
 
 const roomOf = (hash: string): Room => rooms.find((room) => hash === `#${room}`) ?? "classify";

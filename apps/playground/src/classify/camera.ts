@@ -1,6 +1,6 @@
 import { batch, signal } from "@preact/signals";
 import { engine, fail, picture, problem } from "../app/state.ts";
-import { problemOf } from "../engine/problem.ts";
+import { type Problem, problemOf } from "../engine/problem.ts";
 import type { Watched } from "../engine/session.ts";
 import { chosenClass, heat, isMapShown, MAP_SIDE, noMap, seen, TOP } from "./state.ts";
 
@@ -25,10 +25,7 @@ const reasons: { readonly [name: string]: string } = {
 export async function startCamera(): Promise<void> {
   problem.value = undefined;
   try {
-    if (!navigator.mediaDevices) throw new Error("browsers give cameras to pages of HTTPS or localhost only");
-    const stream = await navigator.mediaDevices.getUserMedia({
-      video: { facingMode: "environment", width: { ideal: 640 } },
-    });
+    const stream = await openStream();
     batch(() => {
       picture.value = undefined;
       seen.value = undefined;
@@ -37,9 +34,19 @@ export async function startCamera(): Promise<void> {
       camera.value = openCamera(stream);
     });
   } catch (error) {
-    const { name, message } = error as Error;
-    problem.value = { code: "CameraError", message: reasons[name] ?? `${message}; choose a picture instead` };
+    problem.value = cameraProblem(error);
   }
+}
+
+export async function openStream(): Promise<MediaStream> {
+  if (!navigator.mediaDevices) throw new Error("browsers give cameras to pages of HTTPS or localhost only");
+  return navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 640 } } });
+}
+
+/** Why `openStream` has failed, in words. */
+export function cameraProblem(error: unknown): Problem {
+  const { name, message } = error as Error;
+  return { code: "CameraError", message: reasons[name] ?? `${message}; choose a picture instead` };
 }
 
 export function stopCamera(): void {

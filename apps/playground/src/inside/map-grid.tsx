@@ -140,7 +140,7 @@ function MapRow({ of, id, side, first, channels }: MapRowProps) {
           aria-selected={index === channel.value}
           aria-setsize={count}
           aria-posinset={first + i + 1}
-          aria-label={`${nameOf(of, index)}, largest number ${numberWords(of.peaks[index]!)}`}
+          aria-label={isMaps ? `${nameOf(of, index)}, largest number ${numberWords(of.peaks[index]!)}` : undefined}
           style={{ width: `${side}px`, left: `${i * (side + GAP)}px` }}
         >
           {isMaps ? <i style={{ height: `${side}px` }} /> : <NumberTile of={of} index={index} side={side} />}

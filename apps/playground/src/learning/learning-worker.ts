@@ -7,6 +7,7 @@ import { serve } from "../engine/rpc.ts";
  */
 const methods = {
   ...lazily(async () => (await import("./ascent-methods.ts")).ascent, { openLayer: true, climb: true }),
+  ...lazily(async () => (await import("./train-methods.ts")).training, { train: true }),
 };
 export type LearningMethods = typeof methods;
 
