@@ -21,6 +21,9 @@ export interface GivenPicture {
 }
 export const picture = signal<GivenPicture | undefined>(undefined);
 
+/** Asks Classify to start its camera. */
+export const isCameraAsked = signal(false);
+
 export const problem = signal<Problem | undefined>(undefined);
 /** What a person should know, and can do nothing about: a device that was lost and is there again. */
 export const note = signal<string | undefined>(undefined);

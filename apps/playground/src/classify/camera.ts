@@ -1,6 +1,7 @@
-import { batch, signal } from "@preact/signals";
-import { engine, fail, picture, problem } from "../app/state.ts";
-import { type Problem, problemOf } from "../engine/problem.ts";
+import { batch, effect, signal } from "@preact/signals";
+import { cameraProblem, openStream } from "../app/camera-stream.ts";
+import { engine, fail, isCameraAsked, picture, problem } from "../app/state.ts";
+import { problemOf } from "../engine/problem.ts";
 import type { Watched } from "../engine/session.ts";
 import { chosenClass, heat, isMapShown, MAP_SIDE, noMap, seen, TOP } from "./state.ts";
 
@@ -13,14 +14,6 @@ export interface Camera {
 export const camera = signal<Camera | undefined>(undefined);
 /** Frames answered a second, over the last ones. */
 export const framesPerSecond = signal<number | undefined>(undefined);
-
-/** Why a camera does not start, by the name of the browser's error. */
-const reasons: { readonly [name: string]: string } = {
-  NotAllowedError: "the browser has not allowed the camera; allow it beside the page's address, and start it again",
-  NotFoundError: "no camera was found; connect one, or choose a picture",
-  NotReadableError: "another program is using the camera; close that program, and start it again",
-  OverconstrainedError: "no camera of this kind was found; choose a picture",
-};
 
 export async function startCamera(): Promise<void> {
   problem.value = undefined;
@@ -38,16 +31,12 @@ export async function startCamera(): Promise<void> {
   }
 }
 
-export async function openStream(): Promise<MediaStream> {
-  if (!navigator.mediaDevices) throw new Error("browsers give cameras to pages of HTTPS or localhost only");
-  return navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 640 } } });
-}
-
-/** Why `openStream` has failed, in words. */
-export function cameraProblem(error: unknown): Problem {
-  const { name, message } = error as Error;
-  return { code: "CameraError", message: reasons[name] ?? `${message}; choose a picture instead` };
-}
+/** Asked for by another room. */
+effect(() => {
+  if (!isCameraAsked.value) return;
+  isCameraAsked.value = false;
+  void startCamera();
+});
 
 export function stopCamera(): void {
   camera.value?.stop();

@@ -1,9 +1,9 @@
 import { signal } from "@preact/signals";
 import type { BackendName } from "@residual/pipeline";
 import { during, network, request } from "../app/state.ts";
+import { type Learner, startLearner } from "../engine/engine.ts";
 import type { LoadRequest } from "../engine/session.ts";
 import type { Climbed } from "../learning/ascent-methods.ts";
-import { type Learner, startLearner } from "../learning/worker.ts";
 import { STEPS } from "./ascent.ts";
 
 /** What a channel wants to see, as far as it is drawn. */

@@ -1,6 +1,6 @@
 import { batch, signal } from "@preact/signals";
+import { cameraProblem, openStream } from "../app/camera-stream.ts";
 import { problem } from "../app/state.ts";
-import { cameraProblem, openStream, stopCamera } from "../classify/camera.ts";
 import { shotOf } from "./pictures.ts";
 import { addShots } from "./state.ts";
 
@@ -13,7 +13,6 @@ let video: HTMLVideoElement | undefined;
 
 export async function startRecorder(): Promise<void> {
   problem.value = undefined;
-  stopCamera(); // of the room Classify: phones give a camera once
   try {
     stream.value = await openStream();
   } catch (error) {

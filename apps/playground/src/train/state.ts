@@ -2,9 +2,9 @@ import { batch, computed, signal } from "@preact/signals";
 import type { Progress } from "@residual/core";
 import type { BackendName } from "@residual/pipeline";
 import { during, loadNetwork, network, note, request } from "../app/state.ts";
+import { startLearner } from "../engine/engine.ts";
 import type { LoadRequest } from "../engine/session.ts";
 import type { Taught, TrainProgress } from "../learning/train-methods.ts";
-import { startLearner } from "../learning/worker.ts";
 import { classesIn, type GivenFiles, type Shot, shotOf } from "./pictures.ts";
 import { shortfallOf } from "./shortfall.ts";
 

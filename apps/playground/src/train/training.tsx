@@ -1,6 +1,5 @@
 import { percent } from "../app/format.ts";
-import { network, task } from "../app/state.ts";
-import { startCamera } from "../classify/camera.ts";
+import { isCameraAsked, network, task } from "../app/state.ts";
 import { Button, Caption, Card } from "../design/components.tsx";
 import { Icon } from "../design/icon.tsx";
 import { HEAD } from "../learning/head.ts";
@@ -81,7 +80,7 @@ function Result({ of }: { readonly of: Outcome }) {
           icon="camera"
           onClick={() => {
             location.hash = "#classify";
-            void startCamera();
+            isCameraAsked.value = true;
           }}
         >
           Try it with the camera
