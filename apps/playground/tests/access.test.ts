@@ -23,7 +23,7 @@ test.each(["desktop", "phone"] as const)("axe finds nothing in any room, and not
   await givePicture(page, { name: "notes.jpg", mimeType: "image/jpeg", buffer: Buffer.from("these are notes") });
   await page.getByRole("alert").waitFor();
   await isSound(page, "an error, and no picture", "main");
-  for (const room of ["Compare", "Look inside"]) {
+  for (const room of ["Compare", "Look inside", "Train"]) {
     await page.getByRole("link", { name: room }).click();
     await page.locator(".room-loading").waitFor({ state: "detached" });
     await isReady(page);

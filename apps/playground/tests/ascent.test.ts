@@ -2,7 +2,7 @@ import { reference } from "@residual/core";
 import { backendNamed, knownPreprocessing, type Prepared, prepare } from "@residual/pipeline";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type AscentOptions, answerTo, ascentGraph, climb } from "../src/inside/ascent.ts";
-import { blurred, greyNoise, inputOf, rgbaOf, rolled, stepped } from "../src/inside/ascent-picture.ts";
+import { blurred, bytesOf, greyNoise, inputOf, rolled, stepped } from "../src/inside/ascent-picture.ts";
 
 let network: Prepared;
 beforeAll(async () => {
@@ -100,7 +100,7 @@ describe("the picture", () => {
     const colour = Float32Array.of(1, 0.5, 0.25);
     expect([...inputOf(colour, 1, reading).data]).toEqual([1, 1, 0.25]);
     expect([...inputOf(colour, 1, { ...reading, scale: 1, channels: "bgr" }).data]).toEqual([63.75, 509, 509]);
-    expect([...rgbaOf(colour)]).toEqual([255, 128, 64, 255]);
+    expect([...bytesOf(colour)]).toEqual([255, 128, 64]);
   });
 
   test("stays as it is where the gradient is 0", () => {

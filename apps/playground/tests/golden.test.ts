@@ -1,10 +1,12 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pixelmatch from "pixelmatch";
 import type { Page } from "playwright";
 import sharp from "sharp";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { givePicture, isReady, type Site, startSite } from "./site.ts";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { givePicture, isReady, photos, type Site, startSite } from "./site.ts";
 
 // What the page looks like. After a change that is meant: UPDATE_GOLDEN=1 pnpm exec vitest run tests/golden.test.ts
 // writes these pictures again, and those of the README; look at each.
@@ -166,4 +168,58 @@ if (isUpdate) {
       .webp({ quality: 86 })
       .toFile(`${docs}playground-inside-${theme}.webp`);
   });
+
+  test.each(["light", "dark"] as const)("the picture of what classes want to see is made: %s", async (theme) => {
+    const page = await site.open({ theme, at: "#inside", isKept: true, context: { deviceScaleFactor: 2 } });
+    await isReady(page);
+    await page.getByRole("button", { name: /: fc, / }).press("Enter");
+    await page.getByRole("option", { name: /deer/ }).click();
+    const card = page.getByRole("region", { name: "What deer wants to see" });
+    await card.getByRole("button", { name: "Draw it" }).click();
+    await card.locator("[data-steps='96']").waitFor({ timeout: 60_000 });
+    await atRest(page);
+    const png = await card.screenshot({ animations: "disabled" });
+    await sharp(png).resize({ width: 1280 }).webp({ quality: 86 }).toFile(`${docs}playground-wanted-${theme}.webp`);
+  });
+
+  test.each(["light", "dark"] as const)("the picture of a training is made: %s", async (theme) => {
+    const page = await site.open({ theme, at: "#train", isKept: true, context: { deviceScaleFactor: 2 } });
+    await isReady(page);
+    const folder = await mkdtemp(join(tmpdir(), "residual-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    for (const name of ["chelsea.png", "coffee.png", "rocket.jpg"]) await writeCrops(name, folder);
+    await page.getByLabel("Folder with a subfolder for each class").setInputFiles(folder);
+    await page.getByText("rocket").waitFor();
+    await isReady(page);
+    await page.getByRole("button", { name: "Train", exact: true }).click();
+    await page.getByText("are recognised").waitFor({ timeout: 60_000 });
+    await page
+      .getByRole("button", { name: / taken for / })
+      .first()
+      .click();
+    await atRest(page);
+    const box = await page.locator(".train").boundingBox();
+    const clip = { x: 0, y: box!.y - 16, width: 1280, height: box!.height + 32 };
+    await sharp(await page.screenshot({ animations: "disabled", fullPage: true, clip }))
+      .resize({ width: 1600 })
+      .webp({ quality: 86 })
+      .toFile(`${docs}playground-train-${theme}.webp`);
+  });
+
+  /** A folder with crops of a photo. */
+  const writeCrops = async (photo: string, folder: string): Promise<void> => {
+    const label = photo.replace(/\..*/, "");
+    await mkdir(join(folder, label));
+    const { width, height } = await sharp(photos + photo).metadata();
+    const side = Math.floor(0.7 * Math.min(width, height));
+    for (let i = 0; i < 12; i++) {
+      const [left, top] = [((i * 7) % 12) / 12, ((i * 5) % 12) / 12];
+      const crop = { left: Math.floor(left * (width - side)), top: Math.floor(top * (height - side)) };
+      const picture = sharp(photos + photo).extract({ ...crop, width: side, height: side });
+      await picture
+        .resize(160)
+        .jpeg()
+        .toFile(join(folder, label, `${i}.jpg`));
+    }
+  };
 }

@@ -39,7 +39,7 @@ test("what a class wants to see is drawn live, with Node's numbers, and the draw
   const expected = await peaksInNode("fc", 3, steps);
   expect([noise, now]).toEqual(expected.map((each) => numberWords(each)));
   expect(expected[1]).toBeGreaterThan(expected[0]!);
-  await isSound(page, "what a channel wants to see", ".inside-detail");
+  await isSound(page, "what a channel wants to see", '[aria-label="What cat wants to see"]');
 });
 
 /** A channel's largest number for the noise, and after so many steps. */
@@ -105,7 +105,7 @@ test("a network learns a folder's classes and a recorded one; Classify and Node 
   const opened = page.getByRole("region", { name: "green, taken for green" });
   expect(await opened.getByRole("img").count()).toBe(1);
   await isReady(page);
-  await isSound(page, "Train", "main");
+  await isSound(page, "a training's result", ".train");
   const [download] = await Promise.all([
     page.waitForEvent("download"),
     page.getByRole("link", { name: "best.safetensors" }).click(),

@@ -25,6 +25,7 @@ test("after the first visit the page classifies offline, with webgpu and with a 
   for (const [room, heading] of [
     ["Compare", "Compare"],
     ["Look inside", "Look inside"],
+    ["Train", "Train"],
   ] as const) {
     await page.getByRole("link", { name: room }).click();
     await page

@@ -34,12 +34,12 @@ export function byColours(gradient: Planes, side: number, reading: Reading): Pla
   return found;
 }
 
-/** The pixels for a canvas, opaque. */
-export function rgbaOf(planes: Planes): Uint8ClampedArray<ArrayBuffer> {
+/** Red, green and blue as bytes, pixel by pixel. */
+export function bytesOf(planes: Planes): Uint8Array {
   const size = planes.length / 3;
-  const rgba = new Uint8ClampedArray(4 * size).fill(255);
-  for (let i = 0; i < size; i++) for (let c = 0; c < 3; c++) rgba[4 * i + c] = 255 * planes[c * size + i]!;
-  return rgba;
+  const bytes = new Uint8Array(planes.length);
+  for (let i = 0; i < size; i++) for (let c = 0; c < 3; c++) bytes[3 * i + c] = Math.round(255 * planes[c * size + i]!);
+  return bytes;
 }
 
 /** Moves a picture around its edges. */

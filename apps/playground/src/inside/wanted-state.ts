@@ -7,7 +7,7 @@ import type { Climbed } from "../learning/ascent-methods.ts";
 import { STEPS } from "./ascent.ts";
 
 /** What a channel wants to see, as far as it is drawn. */
-export interface Wanted extends Pick<Climbed, "side" | "rgba"> {
+export interface Wanted extends Pick<Climbed, "side" | "shown" | "rgba"> {
   readonly done: number;
   /** The largest number of the map, from the first picture to this one. */
   readonly peaks: readonly number[];
@@ -67,9 +67,10 @@ export async function drawWanted(layer: string, channel: number, title: string):
         { channel, from, done: done - steps, steps },
         { ...options, transfer },
       );
+      const { side, shown, rgba } = found;
       from = found.planes;
       peaks = [...peaks, found.peak];
-      wanted.value = new Map(wanted.value).set(key, { side: found.side, rgba: found.rgba, done, peaks });
+      wanted.value = new Map(wanted.value).set(key, { side, shown, rgba, done, peaks });
       work.onProgress({ stage: `step ${done} of ${STEPS}`, done, total: STEPS });
     }
   });

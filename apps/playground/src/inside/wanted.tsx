@@ -19,11 +19,13 @@ export function WantedCard() {
   const isDrawing = drawn.value === keyOf(layer, at);
   return (
     <Card title={`What ${title} wants to see`}>
-      <div class="inside-wanted">
-        <figure>
-          <Picture found={found} title={title} />
-          {found && <Caption>{captionOf(found, isDrawing)}</Caption>}
-        </figure>
+      <div class={found ? "inside-wanted" : undefined}>
+        {found && (
+          <figure>
+            <Picture found={found} title={title} />
+            <Caption>{captionOf(found, isDrawing)}</Caption>
+          </figure>
+        )}
         <div class="inside-beside">
           <p>
             Not a part of the photo: a picture that begins as grey noise, and is changed {STEPS} times toward what makes{" "}
@@ -62,36 +64,24 @@ function captionOf({ done, side }: Wanted, isDrawing: boolean): string {
   return done < STEPS ? `Stopped after ${done} of ${STEPS} steps. ${size}.` : `${size}.`;
 }
 
-function Picture({ found, title }: { readonly found: Wanted | undefined; readonly title: string }) {
+function Picture({ found, title }: { readonly found: Wanted; readonly title: string }) {
   const canvas = useRef<HTMLCanvasElement>(null);
+  const { rgba, shown } = found;
   useLayoutEffect(() => {
-    if (found) drawSmooth(canvas.current!, found);
-  }, [found]);
-  if (!found) return <div class="inside-stage inside-unseen" />;
+    canvas.current!.getContext("2d")!.putImageData(new ImageData(rgba, shown), 0, 0);
+  }, [rgba, shown]);
   return (
     <div class="inside-stage">
       <canvas
         ref={canvas}
-        width={SHOWN}
-        height={SHOWN}
+        width={shown}
+        height={shown}
         role="img"
         aria-label={`What ${title} wants to see`}
         data-steps={found.done}
       />
     </div>
   );
-}
-
-/** Pixels of the canvas's side. */
-const SHOWN = 512;
-
-/** Enlarged without edges between the pixels, which would hide the shapes. */
-function drawSmooth(canvas: HTMLCanvasElement, { rgba, side }: Wanted): void {
-  const small = new OffscreenCanvas(side, side);
-  small.getContext("2d")!.putImageData(new ImageData(rgba, side), 0, 0);
-  const context = canvas.getContext("2d")!;
-  context.imageSmoothingQuality = "high";
-  context.drawImage(small, 0, 0, SHOWN, SHOWN);
 }
 
 /** The largest number, picture by picture. */

@@ -1,10 +1,11 @@
 import type { WorkOptions } from "@residual/core";
 import { type BackendName, backendNamed, knownPreprocessing, type Prepared, prepare } from "@residual/pipeline";
+import { resample } from "@residual/vision";
 import { type NetworkChoice, optionsOf } from "../engine/network-choice.ts";
 import { Moved } from "../engine/rpc.ts";
 import { wasmPaths } from "../engine/site.ts";
 import { type AscentOptions, answerTo, ascentGraph, climb } from "../inside/ascent.ts";
-import { greyNoise, type Planes, rgbaOf } from "../inside/ascent-picture.ts";
+import { bytesOf, greyNoise, type Planes } from "../inside/ascent-picture.ts";
 
 export interface LayerRequest {
   readonly network: NetworkChoice;
@@ -24,7 +25,10 @@ export interface ClimbRequest {
 export interface Climbed {
   readonly planes: Planes;
   readonly side: number;
+  /** Enlarged, for a canvas: pixels with hard edges would hide the shapes. */
   readonly rgba: Uint8ClampedArray<ArrayBuffer>;
+  /** The side of `rgba`, in pixels. */
+  readonly shown: number;
   /** The largest number of the channel's map. */
   readonly peak: number;
 }
@@ -59,7 +63,19 @@ export const ascent = {
     let planes = typeof from === "string" ? greyNoise(side, from) : from;
     for (let step = done; step < done + steps; step++) planes = await climb(planes, step, options);
     const { peak } = await answerTo(planes, options);
-    const rgba = rgbaOf(planes);
-    return new Moved({ planes, side, rgba, peak }, [planes.buffer, rgba.buffer]);
+    const shown = Math.max(SHOWN, side);
+    const rgba = enlarged(planes, side, shown);
+    return new Moved({ planes, side, rgba, shown, peak }, [planes.buffer, rgba.buffer]);
   },
 };
+
+/** The least side of the picture that is shown, in pixels. */
+const SHOWN = 320;
+
+function enlarged(planes: Planes, side: number, shown: number): Uint8ClampedArray<ArrayBuffer> {
+  const small = { width: side, height: side, data: bytesOf(planes) };
+  const { data } = resample(small, { width: shown, height: shown }, "bicubic");
+  const rgba = new Uint8ClampedArray(4 * shown * shown).fill(255);
+  for (let i = 0; i < shown * shown; i++) rgba.set(data.subarray(3 * i, 3 * i + 3), 4 * i);
+  return rgba;
+}
