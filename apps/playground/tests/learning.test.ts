@@ -38,7 +38,7 @@ test("what a class wants to see is drawn live, with Node's numbers, and the draw
   );
   const expected = await peaksInNode("fc", 3, steps);
   expect([noise, now]).toEqual(expected.map((each) => numberWords(each)));
-  expect(expected[1]).toBeGreaterThan(expected[0]!);
+  expect(expected[1]).toBeGreaterThan(expected[0]);
   await isSound(page, "what a channel wants to see", '[aria-label="What cat wants to see"]');
 });
 

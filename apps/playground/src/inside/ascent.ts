@@ -27,10 +27,10 @@ const SQUARES = 100;
 /**
  * A layer of a bound network, for one picture, with the gradient by the image.
  *
- * The goal is x for a layer that has one number for each channel, and x + 100 · max(x, 0)² for maps: where a map answers
- * already, it shall answer more, as in DeepDream (Mordvintsev, Olah, Tyka 2015). The mean of the numbers alone is
- * largest for a white or a black picture in the first layers. x is the layer's output, but of a ReLU its input: behind a
- * ReLU a silent channel has the gradient 0, and no step would wake it.
+ * The goal is x for a layer that has one number for each channel, and x + 100 · max(x, 0)² for maps: where a map
+ * answers already, it shall answer more, as in DeepDream (Mordvintsev, Olah, Tyka 2015). The mean of the numbers alone
+ * is largest for a white or a black picture in the first layers. x is the layer's output, but of a ReLU its input:
+ * behind a ReLU a silent channel has the gradient 0, and no step would wake it.
  *
  * Throws ShapeError for a name that is no value's.
  */
