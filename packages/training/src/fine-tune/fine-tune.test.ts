@@ -77,6 +77,19 @@ describe("fine-tuning", () => {
     expect(best?.label).toBe("light");
   });
 
+  it("of the last layer alone is not done twice, and other options are refused", async () => {
+    const out = folder.in("twice");
+    const first = await fineTune(options({ out }));
+    const events: string[] = [];
+    const again = await fineTune(options({ out, onEvent: ({ kind }: TrainingEvent) => events.push(kind) }));
+    expect(events).toEqual([]);
+    expect(again.best).toEqual(first.best);
+    expect(again.judged.map(({ predicted }) => predicted)).toEqual(first.judged.map(({ predicted }) => predicted));
+    const others = options({ out, head: { epochs: 3 } });
+    await expect(fineTune(others)).rejects.toThrow(/it differs in the last layer's training; give the options/);
+    await expect(fineTune(options({ out, epochs: 2 }))).rejects.toThrow(/it differs in epochs/);
+  });
+
   it("sees a picture in several views", async () => {
     const totals = new Set<number>();
     const onProgress = ({ stage, total }: { stage: string; total: number }) =>

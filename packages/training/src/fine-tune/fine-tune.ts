@@ -1,10 +1,14 @@
 import { adamw, type NamedSources } from "@residual/core";
 import { OptionError } from "@residual/pipeline";
 import { encodeSafetensors, readTensors, readWeights, Weights } from "@residual/weights";
+import { type Checkpoint, checkRecipe, decodeCheckpoint, encodeCheckpoint, type Recipe } from "../fit/checkpoint.ts";
+import { evaluate } from "../fit/evaluate.ts";
 import { type FitPlatform, type Fitted, fitOn } from "../fit/fit.ts";
 import type { FitOptions } from "../fit/options.ts";
 import { type Plan, prepare } from "../fit/prepare.ts";
+import { initialState, type TrainingState } from "../fit/state.ts";
 import { memoryStore, type Store } from "../fit/store.ts";
+import { scores } from "../metrics/metrics.ts";
 import { cosineSchedule } from "../schedules/schedules.ts";
 import { featuresOf, partsOfNetwork, weightsFor } from "./features.ts";
 
@@ -34,18 +38,43 @@ export interface HeadOptions {
  * With `out`, a run that was ended goes on: in the second part at its last checkpoint, in the first at its beginning,
  * and to the same bits. Throws as `fit` does.
  */
-export async function fineTuneOn(platform: FitPlatform, options: FineTuneOptions): Promise<Fitted> {
-  const { out, epochs, weights } = options;
+export async function fineTuneOn(platform: FitPlatform, given: FineTuneOptions): Promise<Fitted> {
+  const { out, epochs, weights, head = {} } = given;
   if (weights === undefined) throw new OptionError("fineTune: give `weights` to begin with, or train anew with `fit`");
   const store = typeof out === "string" ? platform.storeOf(out) : (out ?? memoryStore());
-  const isBegun = (await store.load("checkpoint")) !== undefined;
-  if (epochs > 0 && isBegun) return fitOn(platform, { ...options, out: store });
+  const options = { ...given, out: store, facts: { ...given.facts, "the last layer's training": head } };
+  const checkpoint = await store.load("checkpoint");
+  if (epochs > 0 && checkpoint !== undefined) return fitOn(platform, options);
   const plan = await prepare({ ...options, epochs: Math.max(epochs, 1) });
+  const recipe: Recipe = { ...plan.recipe, epochs };
   for (const note of plan.network.notes) options.onWarning?.(note);
+  if (checkpoint !== undefined) {
+    const { recipe: found, state } = await decodeCheckpoint(checkpoint);
+    checkRecipe(recipe, found, options.facts);
+    return finished(platform, options, plan, { store, state });
+  }
   const fitted = await fitHead(platform, options, plan);
   const { tensors, metadata } = await withHead(plan, fitted.weights);
-  if (epochs > 0) return fitOn(platform, { ...options, weights: { tensors, metadata }, out: store });
-  return { ...fitted, weights: await kept(store, tensors, metadata, fitted) };
+  if (epochs > 0) return fitOn(platform, { ...options, weights: { tensors, metadata } });
+  return { ...fitted, weights: await kept(store, tensors, metadata, recipe, fitted) };
+}
+
+/** What an earlier run of the last layer alone has made. */
+async function finished(
+  platform: FitPlatform,
+  { heldOut, threads, signal }: FineTuneOptions,
+  { network, backend, batchRecipe }: Plan,
+  { store, state }: { readonly store: Store; readonly state: TrainingState },
+): Promise<Fitted> {
+  const weights = await readWeights((await store.load("best"))!);
+  const maker = platform.makerOf(threads);
+  try {
+    const judged = await evaluate(network.graph, weights, heldOut, batchRecipe, { backend, maker, signal });
+    const { best, history, unreadable } = state;
+    return { best: best!, history, weights, judged, unreadable, scores: scores(judged, heldOut.labels.length) };
+  } finally {
+    await maker.close();
+  }
 }
 
 async function fitHead(platform: FitPlatform, options: FineTuneOptions, plan: Plan): Promise<Fitted> {
@@ -118,16 +147,23 @@ async function withHead({ network }: Plan, head: Weights): Promise<Required<Pick
   return { tensors, metadata: network.metadata };
 }
 
-/** Writes the weights to the store as the best and the last. */
+/** Writes the weights to the store as the best and the last, and a checkpoint of a run that is over. */
 async function kept(
   store: Store,
   tensors: NamedSources["tensors"],
   metadata: Weights["metadata"],
-  { best }: Fitted,
+  recipe: Recipe,
+  { best, history, unreadable }: Fitted,
 ): Promise<Weights> {
   const read = await readTensors(new Weights(new Map(tensors), metadata));
   const facts = { epoch: String(best.epoch), accuracy: String(best.accuracy), loss: String(best.loss) };
   const pieces = encodeSafetensors(read.tensors, { ...metadata, ...facts });
-  await store.save((["best", "last"] as const).map((name) => ({ name, pieces })));
+  const state = { ...initialState, history, best, unreadable };
+  const checkpoint = await encodeCheckpoint({ recipe, state, variables: read.tensors as Checkpoint["variables"] });
+  await store.save([
+    { name: "best", pieces },
+    { name: "last", pieces },
+    { name: "checkpoint", pieces: checkpoint },
+  ]);
   return readWeights((await store.load("best"))!);
 }

@@ -1,5 +1,6 @@
 import { FormatError, type RealTensor, type Tensor } from "@residual/core";
 import { nameOf } from "@residual/kit/bytes";
+import { OptionError } from "@residual/pipeline";
 import { encodeSafetensors, readTensors, readWeights, type WeightsSource } from "@residual/weights";
 import { sha256 } from "./digest.ts";
 import type { TrainingState } from "./state.ts";
@@ -62,8 +63,21 @@ async function digestOf(
   return sha256(lines.join("\n"));
 }
 
-/** The names of the facts in which two recipes differ. */
-export function differencesOf(a: Recipe, b: Recipe): readonly string[] {
+/**
+ * Throws OptionError if a checkpoint is of another run than the options describe. The message names what differs: the
+ * caller's own facts, or if those are the same, what the run is made of.
+ */
+export function checkRecipe(own: Recipe, found: Recipe, facts: Recipe = {}): void {
+  const differences = differencesOf(own, found);
+  if (differences.length === 0) return;
+  const named = differences.filter((name) => name in facts);
+  throw new OptionError(
+    `the checkpoint is of another run: it differs in ${(named.length > 0 ? named : differences).join(", ")}; ` +
+      "give the options that it was begun with, or another folder",
+  );
+}
+
+function differencesOf(a: Recipe, b: Recipe): readonly string[] {
   const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
   return names.filter((name) => JSON.stringify(a[name]) !== JSON.stringify(b[name]));
 }

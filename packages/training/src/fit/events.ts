@@ -1,3 +1,4 @@
+import type { Judged } from "../metrics/judged.ts";
 import type { EpochRecord } from "./state.ts";
 
 /** What a live view of a run shows. */
@@ -12,6 +13,8 @@ export type TrainingEvent =
       readonly batch: number;
       /** The held-out pictures are not among them. */
       readonly pictures: number;
+      /** The epochs that earlier runs have ended. */
+      readonly history: readonly EpochRecord[];
     }
   | {
       readonly kind: "step";
@@ -27,7 +30,12 @@ export type TrainingEvent =
       readonly picturesPerSecond: number;
       readonly secondsLeft: number;
     }
-  | ({ readonly kind: "epoch"; readonly isBest: boolean } & EpochRecord)
+  | ({
+      readonly kind: "epoch";
+      readonly isBest: boolean;
+      /** Each held-out picture. */
+      readonly judged: readonly Judged[];
+    } & EpochRecord)
   | { readonly kind: "checkpoint"; readonly step: number }
   /** A part of fine-tuning begins. */
   | { readonly kind: "part"; readonly name: "features" | "head" | "network" };

@@ -5,6 +5,7 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Sampling } from "../data/order.ts";
 import type { EarlyStopping } from "../metrics/early-stopping.ts";
 import type { Schedule } from "../schedules/schedules.ts";
+import type { Recipe } from "./checkpoint.ts";
 import type { TrainingEvent } from "./events.ts";
 import type { TrainedModel } from "./network.ts";
 import type { Store } from "./store.ts";
@@ -64,6 +65,8 @@ export interface FitOptions extends WorkOptions {
   readonly out?: string | Store | undefined;
   /** A checkpoint is written after each epoch, and so often in between. Default every 30 seconds */
   readonly checkpointEvery?: { readonly steps: number } | { readonly seconds: number } | undefined;
+  /** Facts of your own that a run shares with its checkpoints, by the names that an error calls them. */
+  readonly facts?: Recipe | undefined;
   /** Threads that make batches (Node); 0 makes them on the caller's. Default: one less than there are cores, up to 4 */
   readonly threads?: number | undefined;
   /** The most pixels, width × height, of a picture. Default 178,956,970 */

@@ -49,6 +49,7 @@ export async function prepare(options: FitOptions): Promise<Plan> {
     accumulate,
   });
   const recipe: Recipe = {
+    ...options.facts,
     graph: await digestOfGraph(step),
     data: await digestOfDataset(train),
     "held-out data": await digestOfDataset(options.heldOut),

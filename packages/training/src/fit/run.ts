@@ -8,7 +8,6 @@ import {
   tensorOf,
   withVariables,
 } from "@residual/core";
-import { OptionError } from "@residual/pipeline";
 import { encodeSafetensors } from "@residual/weights";
 import type { BatchMaker } from "../batches/batch-maker.ts";
 import type { IndexedBatch } from "../batches/batches.ts";
@@ -16,7 +15,7 @@ import type { UnreadablePicture } from "../batches/make-batch.ts";
 import { shouldStop } from "../metrics/early-stopping.ts";
 import { type Judged, judge } from "../metrics/judged.ts";
 import { scores } from "../metrics/metrics.ts";
-import { type Checkpoint, decodeCheckpoint, differencesOf, encodeCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, checkRecipe, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 import { evaluate } from "./evaluate.ts";
 import { Pace } from "./events.ts";
 import { firstNonFiniteValue, NonFiniteError, type NonFiniteValue, nonFiniteIn } from "./non-finite.ts";
@@ -61,7 +60,7 @@ export class Run implements AsyncDisposable {
 
   /** Begins a run, or goes on from the checkpoint in the store. Throws OptionError if that is of another run. */
   static async begin(plan: Plan, options: FitOptions, store: Store, maker: BatchMaker): Promise<Run> {
-    const { variables, state } = await lastCheckpoint(plan, store);
+    const { variables, state } = await lastCheckpoint(plan, options, store);
     const executable = await plan.backend.compile(withVariables(plan.step, variables), { signal: options.signal });
     const run = new Run(plan, options, { store, maker, executable, state });
     const { course, batch } = plan;
@@ -72,6 +71,7 @@ export class Run implements AsyncDisposable {
       stepsPerEpoch: course.batchesPerEpoch,
       batch,
       pictures: options.train.examples.length,
+      history: state.history,
     });
     return run;
   }
@@ -156,7 +156,7 @@ export class Run implements AsyncDisposable {
       variables,
       names.map((name) => ({ name, pieces })),
     );
-    this.#options.onEvent?.({ kind: "epoch", isBest, ...record });
+    this.#options.onEvent?.({ kind: "epoch", isBest, judged, ...record });
   }
 
   /** Writes a checkpoint, with which another run goes on from here. */
@@ -258,7 +258,7 @@ export class Run implements AsyncDisposable {
   async #explain(): Promise<Error> {
     const { course } = this.plan;
     const at = this.#state;
-    const saved = await lastCheckpoint(this.plan, this.#store);
+    const saved = await lastCheckpoint(this.plan, this.#options, this.#store);
     const place = await this.#replay(saved, course.countTo(at)).catch((error: unknown) => {
       if (error instanceof AbortError) throw error;
       return undefined;
@@ -306,14 +306,14 @@ export class Run implements AsyncDisposable {
 }
 
 /** The checkpoint in the store, or the beginning. */
-async function lastCheckpoint(plan: Plan, store: Store): Promise<Pick<Checkpoint, "state" | "variables">> {
+async function lastCheckpoint(
+  plan: Plan,
+  options: Pick<FitOptions, "facts">,
+  store: Store,
+): Promise<Pick<Checkpoint, "state" | "variables">> {
   const source = await store.load("checkpoint");
   if (source === undefined) return { state: initialState, variables: new Map() };
   const { recipe, state, variables } = await decodeCheckpoint(source);
-  const differences = differencesOf(plan.recipe, recipe);
-  if (differences.length === 0) return { state, variables };
-  throw new OptionError(
-    `the checkpoint is of another run: it differs in ${differences.join(", ")}; ` +
-      "give the options that it was begun with, or another folder",
-  );
+  checkRecipe(plan.recipe, recipe, options.facts);
+  return { state, variables };
 }
