@@ -68,6 +68,11 @@ export function prefixOption(): Option {
   );
 }
 
+/** `--max-pixels` of the option `maxPixels`. */
+export function flagOf(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
 /** A whole number from 1. */
 export function positive(text: string): number {
   const value = Number(text);

@@ -3,7 +3,7 @@ import { shown } from "@residual/kit/bytes";
 import { nearestTo } from "@residual/kit/names";
 import { OptionError } from "@residual/pipeline";
 import { Command, CommanderError } from "commander";
-import { help, noColorOption, withExamples } from "./command.ts";
+import { flagOf, help, noColorOption, withExamples } from "./command.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { bulkCommand } from "./commands/bulk.ts";
 import { classifyCommand } from "./commands/classify.ts";
@@ -21,6 +21,7 @@ import { runCommand } from "./commands/run.ts";
 import { searchCommand } from "./commands/search.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { summaryCommand } from "./commands/summary.ts";
+import { trainCommand } from "./commands/train.ts";
 import { tuneCommand } from "./commands/tune.ts";
 import { weightsCommand } from "./commands/weights.ts";
 import { typedOf, UsageError } from "./errors.ts";
@@ -65,6 +66,7 @@ function program(signal: AbortSignal): Command {
     evalCommand(context),
     bulkCommand(context),
     searchCommand(context),
+    trainCommand(context),
     exportCommand(context),
     convertCommand(context),
     inspectCommand(context),
@@ -120,9 +122,6 @@ function report(error: unknown, root: Command): number {
   const words = error instanceof Error ? error.message : String(error);
   return fail("InternalError", `${words} (please report it; RESIDUAL_DEBUG=1 shows where it was thrown)`, 1);
 }
-
-/** `--max-pixels` of the option `maxPixels`. */
-const flagOf = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** Commander's message on one line, with a way out: the nearest name, else the help command. */
 function wordsOf({ message }: CommanderError, root: Command): string {

@@ -5,12 +5,14 @@ import { type FitPlatform, type Fitted, fitOn } from "./fit/fit.ts";
 import { folderStore } from "./fit/folder-store.ts";
 import type { FitOptions } from "./fit/options.ts";
 import { findLearningRateOn, type RateSearch, type RateSearchOptions } from "./rate-finder/find-learning-rate.ts";
+import { type FolderOptions, trainInFolder as trainInFolderOn } from "./run-folder/train-in-folder.ts";
 
 export { BatchThreads } from "./batches/threads.ts";
 export { cifar10 } from "./data/cifar10.ts";
 export { classFolders } from "./data/class-folders.ts";
 export { openData } from "./data/open-data.ts";
 export { folderStore } from "./fit/folder-store.ts";
+export type { FolderOptions } from "./run-folder/train-in-folder.ts";
 export * from "./shared.ts";
 
 const node: FitPlatform = {
@@ -32,8 +34,8 @@ export const fit = (options: FitOptions): Promise<Fitted> => fitOn(node, options
  * Trains given weights on other pictures, in two parts. First a new last layer is trained alone: the features that it
  * reads are computed once. Then, if `epochs` is above 0, the whole network is trained as by `fit`, from there on.
  *
- * With `out`, a run that was ended goes on: in the second part at its last checkpoint, in the first at its beginning,
- * and to the same bits. Throws as `fit` does.
+ * The best epoch is the last layer's, as epoch 0, until another is better. With `out`, a run that was ended goes on: in
+ * the second part at its last checkpoint, in the first at its beginning, and to the same bits. Throws as `fit` does.
  */
 export const fineTune = (options: FineTuneOptions): Promise<Fitted> => fineTuneOn(node, options);
 
@@ -44,3 +46,10 @@ export const fineTune = (options: FineTuneOptions): Promise<Fitted> => fineTuneO
  * Throws as `fit` does.
  */
 export const findLearningRate = (options: RateSearchOptions): Promise<RateSearch> => findLearningRateOn(node, options);
+
+/**
+ * Trains by `fineTune` if there are weights to begin with, else by `fit`, with log.jsonl and report.html in the folder.
+ * The log has a JSON line for each step and epoch. The report is written at the end, also where the run is stopped or
+ * fails. Throws as `fit` does.
+ */
+export const trainInFolder = (options: FolderOptions): Promise<Fitted> => trainInFolderOn(node, options);

@@ -44,6 +44,9 @@ export {
   suggestRate,
   type TriedRate,
 } from "./rate-finder/suggest-rate.ts";
+export type { Picture } from "./report/pictures.ts";
+export { type Thumbnail, thumbnailOf } from "./report/thumbnail.ts";
+export { picturesOfReport, type ReportData, trainingReport } from "./report/training-report.ts";
 export {
   type CosineOptions,
   constantSchedule,

@@ -1,4 +1,4 @@
-import { adamw, type NamedSources } from "@residual/core";
+import { adamw } from "@residual/core";
 import { OptionError } from "@residual/pipeline";
 import { encodeSafetensors, readTensors, readWeights, Weights } from "@residual/weights";
 import { type Checkpoint, checkRecipe, decodeCheckpoint, encodeCheckpoint, type Recipe } from "../fit/checkpoint.ts";
@@ -35,12 +35,13 @@ export interface HeadOptions {
  * Trains given weights on other pictures, in two parts. First a new last layer is trained alone: the features that it
  * reads are computed once. Then, if `epochs` is above 0, the whole network is trained as by `fit`, from there on.
  *
- * With `out`, a run that was ended goes on: in the second part at its last checkpoint, in the first at its beginning,
- * and to the same bits. Throws as `fit` does.
+ * The best epoch is the last layer's, as epoch 0, until another is better. With `out`, a run that was ended goes on: in
+ * the second part at its last checkpoint, in the first at its beginning, and to the same bits. Throws as `fit` does.
  */
 export async function fineTuneOn(platform: FitPlatform, given: FineTuneOptions): Promise<Fitted> {
-  const { out, epochs, weights, head = {} } = given;
-  if (weights === undefined) throw new OptionError("fineTune: give `weights` to begin with, or train anew with `fit`");
+  const { out, epochs, head = {} } = given;
+  if (given.weights === undefined)
+    throw new OptionError("fineTune: give `weights` to begin with, or train anew with `fit`");
   const store = typeof out === "string" ? platform.storeOf(out) : (out ?? memoryStore());
   const options = { ...given, out: store, facts: { ...given.facts, "the last layer's training": head } };
   const checkpoint = await store.load("checkpoint");
@@ -54,9 +55,9 @@ export async function fineTuneOn(platform: FitPlatform, given: FineTuneOptions):
     return finished(platform, options, plan, { store, state });
   }
   const fitted = await fitHead(platform, options, plan);
-  const { tensors, metadata } = await withHead(plan, fitted.weights);
-  if (epochs > 0) return fitOn(platform, { ...options, weights: { tensors, metadata } });
-  return { ...fitted, weights: await kept(store, tensors, metadata, recipe, fitted) };
+  const state = epochs > 0 ? beforeNetwork(fitted) : { ...initialState, ...doneWith(fitted) };
+  const weights = await kept(store, plan, fitted, { recipe, state });
+  return epochs > 0 ? fitOn(platform, options) : { ...fitted, weights };
 }
 
 /** What an earlier run of the last layer alone has made. */
@@ -140,26 +141,32 @@ async function fitHead(platform: FitPlatform, options: FineTuneOptions, plan: Pl
   }
 }
 
-/** The network's weights with the trained last layer, and its labels, so that the layer is kept. */
-async function withHead({ network }: Plan, head: Weights): Promise<Required<Pick<Weights, "tensors" | "metadata">>> {
-  const trained = await readTensors(head);
-  const tensors = new Map([...network.weights.tensors, ...trained.tensors]) as Weights["tensors"];
-  return { tensors, metadata: network.metadata };
+/** Where the second part begins: its epochs have the last layer alone to beat. */
+function beforeNetwork({ best, unreadable }: Fitted): TrainingState {
+  return { ...initialState, best: { ...best, epoch: 0 }, unreadable };
 }
 
-/** Writes the weights to the store as the best and the last, and a checkpoint of a run that is over. */
+function doneWith({ best, history, unreadable }: Fitted): Partial<TrainingState> {
+  return { best, history, unreadable };
+}
+
+/** Writes the network with the trained last layer as the best and the last, and a checkpoint to go on from. */
 async function kept(
   store: Store,
-  tensors: NamedSources["tensors"],
-  metadata: Weights["metadata"],
-  recipe: Recipe,
-  { best, history, unreadable }: Fitted,
+  { network, variables: names }: Plan,
+  fitted: Fitted,
+  { recipe, state }: Omit<Checkpoint, "variables">,
 ): Promise<Weights> {
-  const read = await readTensors(new Weights(new Map(tensors), metadata));
-  const facts = { epoch: String(best.epoch), accuracy: String(best.accuracy), loss: String(best.loss) };
-  const pieces = encodeSafetensors(read.tensors, { ...metadata, ...facts });
-  const state = { ...initialState, history, best, unreadable };
-  const checkpoint = await encodeCheckpoint({ recipe, state, variables: read.tensors as Checkpoint["variables"] });
+  const head = await readTensors(fitted.weights);
+  const tensors = new Map([...network.weights.tensors, ...head.tensors]) as Weights["tensors"];
+  const read = await readTensors(new Weights(tensors, network.metadata));
+  const { epoch, accuracy, loss } = state.best!;
+  const facts = { epoch: String(epoch), accuracy: String(accuracy), loss: String(loss) };
+  const pieces = encodeSafetensors(read.tensors, { ...network.metadata, ...facts });
+  // averages begin as the weights do
+  const known = names.map((name) => [name, read.tensors.get(name.replace(/\.ema$/, ""))] as const);
+  const variables = new Map(known.filter(([, tensor]) => tensor)) as Checkpoint["variables"];
+  const checkpoint = await encodeCheckpoint({ recipe, state, variables });
   await store.save([
     { name: "best", pieces },
     { name: "last", pieces },

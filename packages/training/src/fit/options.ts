@@ -48,8 +48,11 @@ export interface FitOptions extends WorkOptions {
   readonly rates?: { readonly [module: string]: number } | undefined;
   /** Changes to the preprocessing of the weights or the model. */
   readonly preprocessing?: Partial<Preprocessing> | undefined;
-  /** Default: `smallPictures` for networks of at most 64 pixels a side, `photos` for others, none for numbers */
-  readonly augmentation?: Augmentation | undefined;
+  /**
+   * Default: `smallPictures` for networks of at most 64 pixels a side, `photos` for others, none for numbers. A function
+   * changes the default.
+   */
+  readonly augmentation?: Augmentation | ((usual: Augmentation) => Augmentation) | undefined;
   /** Share of each target that is spread over all classes. Default 0 */
   readonly labelSmoothing?: number | undefined;
   /** Factors of the loss by class; "balanced" makes rare classes count as much as frequent ones. Default: 1 each */

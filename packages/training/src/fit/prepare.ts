@@ -99,7 +99,9 @@ function checkData({ train, heldOut, epochs, batch, labelSmoothing = 0, classWei
 function batchRecipeOf(options: FitOptions, network: Network): BatchRecipe {
   const { input, preprocessing } = network;
   const { train, maxPixels, labelSmoothing = 0, classWeights: weights } = options;
-  const augmentation = options.augmentation ?? defaultAugmentation(network);
+  const usual = defaultAugmentation(network);
+  const { augmentation: asked = usual } = options;
+  const augmentation = typeof asked === "function" ? asked(usual) : asked;
   checkAugmentation(augmentation);
   const classFactors = weights === "balanced" ? classWeights(train) : weights;
   const classes = train.labels.length;
