@@ -62,7 +62,7 @@ export function withTrainingFlags(command: Command): Command {
     .addOption(choice("--schedule <name>", "of the learning rate", Object.keys(schedules), "cosine"))
     .addOption(choice("--optimizer <name>", "with Nesterov momentum, or AdamW", ["sgd", "adamw"], "sgd"))
     .option("--momentum <share>", "of sgd", share, 0.9)
-    .option("--weight-decay <n>", "decoupled, of weights alone; 5e-4 for sgd, 0.01 for adamw", from0)
+    .option("--weight-decay <n>", "not of norms and biases; for sgd as in PyTorch, 5e-4; for adamw 0.01", from0)
     .option("--clip <norm>", "the largest norm of the gradient", above0)
     .option("--average <share>", "keep averaged weights, such as 0.999 of each step's before", share)
     .option("--patience <n>", "stop after n epochs without a better one", positive)
@@ -94,7 +94,7 @@ export function trainingOptions(
   const { schedule, optimizer, weightDecay, momentum, balance, patience } = flags;
   const rate = flags.learningRate ?? defaultRates[optimizer][isFromWeights ? "given" : "random"];
   const optimizers: { readonly [name in typeof optimizer]: () => Optimizer } = {
-    sgd: () => sgd({ momentum, nesterov: momentum > 0, weightDecay: weightDecay ?? 5e-4 }),
+    sgd: () => sgd({ momentum, nesterov: momentum > 0, weightDecay: weightDecay ?? 5e-4, coupled: true }),
     adamw: () => adamw({ weightDecay: weightDecay ?? 0.01 }),
   };
   return {

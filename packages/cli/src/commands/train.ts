@@ -52,7 +52,6 @@ export function trainCommand({ signal }: Context): Command {
   return withPreprocessing(withTrainingFlags(train)).action(async (path: string, options: Options) => {
     const weights = weightsOf(options);
     await checkBackend(options.backend, ["auto", ...backendNames]);
-    await checkOut(options.out);
     const view = trainingView();
     try {
       await trainOn(path, weights, { ...options, view, signal });
@@ -69,6 +68,7 @@ async function trainOn(
 ): Promise<void> {
   const training = await trainingPackage();
   const { train, heldOut }: Split = await training.openData(path, { share: options.heldOut, seed: options.seed });
+  await checkOut(options.out);
   const { backend, description, reason } = await chooseBackend(options.backend, {
     threads: options.threads,
     onWarning: remarkInLines,
@@ -96,7 +96,7 @@ async function trainOn(
           ["data", path],
           ["pictures", `${train.examples.length} to train on, ${heldOut.examples.length} held out`],
           ["backend", `${backend.name} (${description.library} ${description.version}, ${description.device})`],
-          ["command", `residual train ${process.argv.slice(3).join(" ")}`],
+          ["command", commandLine()],
         ],
       },
       signal,
@@ -117,6 +117,12 @@ async function trainOn(
     if (error instanceof AbortError) last.say();
     throw error;
   }
+}
+
+/** The command that goes on with the run. */
+function commandLine(): string {
+  const words = process.argv.slice(2).filter((word) => word !== "--json" && word !== "--no-color");
+  return ["residual", ...words.map((word) => (/^[\w./:=+,-]+$/.test(word) ? word : JSON.stringify(word)))].join(" ");
 }
 
 /** What there is after a run that was stopped, and how it goes on. */
@@ -141,7 +147,7 @@ class LastWords {
     const saved = this.#saved === undefined ? "no step is saved yet" : `saved after step ${this.#saved}`;
     const best = this.#best;
     const kept = best ? `; best so far: epoch ${best.epoch}, ${percent(best.accuracy)} of the held-out pictures` : "";
-    remarkInLines(`${saved}${kept}; the same command goes on from ${this.#out}`);
+    remark(`${saved}${kept}; the same command goes on from ${this.#out}`);
   }
 }
 

@@ -42,7 +42,8 @@ export type TrainingEvent =
 
 /** Times of steps and evaluations, for an estimate of the time left. */
 export class Pace {
-  #step: number | undefined;
+  #step = 0;
+  #steps = 0;
   #evaluation = 0;
   #since = performance.now();
 
@@ -51,10 +52,12 @@ export class Pace {
     this.#since = performance.now();
   }
 
-  /** Seconds of a step. The last twenty or so count. */
+  /** Seconds of a step. The last twenty or so count; the first, in which threads and memory begin, only for itself. */
   endStep(): number {
     const seconds = (performance.now() - this.#since) / 1000;
-    this.#step = this.#step === undefined ? seconds : 0.95 * this.#step + 0.05 * seconds;
+    const share = Math.max(0.05, 1 / Math.max(this.#steps, 1));
+    this.#step += share * (seconds - this.#step);
+    this.#steps++;
     this.begin(); // the wait for the next batch counts too
     return this.#step;
   }
@@ -65,6 +68,6 @@ export class Pace {
   }
 
   left(steps: number, epochs: number): number {
-    return steps * (this.#step ?? 0) + epochs * this.#evaluation;
+    return steps * this.#step + epochs * this.#evaluation;
   }
 }

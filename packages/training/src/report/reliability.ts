@@ -15,8 +15,8 @@ export function reliability({ error, bins }: Calibration): Html {
       html`<rect class="bar" x="${x(low + 0.004)}" y="${y(accuracy)}" width="${((high - low - 0.008) * SIDE).toFixed(1)}" height="${(accuracy * SIDE).toFixed(1)}"/>\n`,
   );
   return html`<p class="soft">The expected calibration error is ${percent(error)}: the mean distance of accuracy and confidence.</p>
-<div class="charts"><figure><figcaption>accuracy by confidence</figcaption>
-<svg viewBox="0 0 ${LEFT + SIDE + 16} ${TOP + SIDE + BOTTOM}" role="img" aria-label="Accuracy by confidence; the numbers are in the table below">
+<div class="charts"><figure class="square"><figcaption>accuracy by confidence</figcaption>
+<svg viewBox="0 0 ${LEFT + SIDE + 24} ${TOP + SIDE + BOTTOM}" role="img" aria-label="Accuracy by confidence; the numbers are in the table below">
 ${ticks.map(
   (tick) =>
     html`<line class="grid" x1="${x(0)}" x2="${x(1)}" y1="${y(tick)}" y2="${y(tick)}"/><text x="${LEFT - 6}" y="${Number(y(tick)) + 4}" text-anchor="end">${100 * tick} %</text><text x="${x(tick)}" y="${TOP + SIDE + 18}" text-anchor="middle">${100 * tick} %</text>\n`,

@@ -13,7 +13,8 @@ p { margin: .3rem 0; max-width: 60rem; } a { color: inherit; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 1rem 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 .charts, .pictures { display: flex; flex-wrap: wrap; gap: 1rem; } .charts figure { margin: 0; flex: 1 1 22rem;
-  max-width: 34rem; } svg { width: 100%; height: auto; }
+  max-width: 34rem; } .charts .square { flex: 0 1 20rem; }
+svg { width: 100%; height: auto; }
 svg text { fill: var(--soft); font-size: 12px; } svg .grid { stroke: var(--line); }
 polyline { fill: none; stroke-width: 2.5; } .series0 { stroke: var(--right); } .series1 { stroke: var(--wrong);
   stroke-dasharray: 6 3; } circle.series0, .bar { fill: var(--right); } circle.series1 { fill: var(--wrong); }
@@ -25,6 +26,7 @@ polyline { fill: none; stroke-width: 2.5; } .series0 { stroke: var(--right); } .
 th, td { padding: .25rem .55rem; text-align: right; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; } th[scope=row] { text-align: left; white-space: nowrap; position: sticky; left: 0;
   background: var(--paper); } .matrix td, .matrix thead th { text-align: center; }
+thead th:first-child { text-align: left; }
 .matrix td { padding: 1px; border: 0; } .matrix thead th { max-width: 7rem; overflow-wrap: anywhere; }
 .cell { display: block; width: 100%; min-width: 2.6rem; padding: .3rem .4rem; border: 0; border-radius: .25rem;
   font: inherit; color: inherit; cursor: pointer;

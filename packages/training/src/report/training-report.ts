@@ -55,11 +55,11 @@ export function trainingReport(data: ReportData): string {
 <body>
 <main>
 <h1>${title}</h1>
-<p>${percent(found.accuracy)} of ${counted(judged.length, "held-out picture")} right (${right}), after epoch ${best.epoch}; mean loss ${best.loss.toFixed(3)}.</p>
+<p>${right} of ${counted(judged.length, "held-out picture")} right (${percent(found.accuracy)})${best.epoch === 0 ? ", by the last layer alone" : `, after epoch ${best.epoch}`}; mean loss ${best.loss.toFixed(3)}.</p>
 <dl>${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>\n`)}</dl>
 ${unreadable.length > 0 ? html`<details><summary>${counted(unreadable.length, "picture")} could not be read</summary><ul>${unreadable.map((name) => html`<li>${name}</li>`)}</ul></details>` : undefined}
-${curves("Curves", data.history)}
-${curves("The last layer alone", data.headHistory)}
+${curves("Curves", "of augmented pictures", data.history)}
+${curves("The last layer alone", "of the features that the rest computed", data.headHistory)}
 <h2>Confusion</h2>
 ${confusion(found.confusion, labels, chosen.cells, picturesOf(data))}
 ${worst(chosen, data)}
@@ -85,30 +85,30 @@ ${reliability(found.calibration)}
 
 const picturesOf = ({ examples, labels, pictures }: ReportData): Pictures => ({ examples, labels, pictures });
 
-function curves(heading: string, history: readonly EpochRecord[]): Html | undefined {
+function curves(heading: string, of: string, history: readonly EpochRecord[]): Html | undefined {
   if (history.length === 0) return undefined;
-  const of = (field: keyof EpochRecord) => history.map((record) => record[field]);
+  const column = (field: keyof EpochRecord) => history.map((record) => record[field]);
   const charts = [
     lineChart({
       title: "loss",
       series: [
-        { name: "training", values: of("trainLoss") },
-        { name: "held out", values: of("loss") },
+        { name: "training", values: column("trainLoss") },
+        { name: "held out", values: column("loss") },
       ],
       format: (value) => value.toPrecision(2),
     }),
     lineChart({
       title: "accuracy",
       series: [
-        { name: "training", values: of("trainAccuracy") },
-        { name: "held out", values: of("accuracy") },
+        { name: "training", values: column("trainAccuracy") },
+        { name: "held out", values: column("accuracy") },
       ],
       range: [0, 1],
       format: (value) => `${Math.round(100 * value)} %`,
     }),
     lineChart({
       title: "learning rate",
-      series: [{ name: "at the end of the epoch", values: of("learningRate") }],
+      series: [{ name: "at the end of the epoch", values: column("learningRate") }],
       format: (value) => value.toPrecision(2),
     }),
   ];
@@ -122,7 +122,7 @@ function curves(heading: string, history: readonly EpochRecord[]): Html | undefi
   ]);
   const heads = ["epoch", "learning rate", "loss, training", "accuracy, training", "loss", "accuracy"];
   return html`<h2>${heading}</h2>
-<p class="soft">Over epochs. The training lines are means over an epoch, of augmented pictures.</p>
+<p class="soft">Over epochs. The training lines are means over an epoch, ${of}.</p>
 <div class="charts">${charts}</div><details><summary>The numbers</summary>${tableOf(heads, rows)}</details>`;
 }
 
