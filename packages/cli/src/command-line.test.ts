@@ -20,7 +20,7 @@ describe("help", () => {
     for (const name of commands) expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
   });
 
-  it.each([...commands, "tune", "conform", "serve"])(
+  it.each([...commands, "tune", "train", "conform", "serve"])(
     "%s --help tells its options, with examples, in 80 columns",
     async (name) => {
       const { stdout, stderr } = await succeed([name, "--help"]);
@@ -38,6 +38,7 @@ describe("help", () => {
     ["eval", ["--data"]],
     ["export", ["--weights", "--to"]],
     ["graph", ["--to"]],
+    ["train", ["--model"]],
     ["classify", []],
   ])("%s marks the options that it requires", async (name, required) => {
     const { stdout } = await succeed([name, "--help"]);

@@ -50,7 +50,7 @@ export async function main(words: readonly string[]): Promise<void> {
 function program(signal: AbortSignal): Command {
   const root = withExamples(
     new Command("residual")
-      .description("Classify images, run, export and compare ResNets.")
+      .description("Classify images, train, run, export and compare ResNets.")
       .version(version)
       .addOption(noColorOption()),
     ["classify cat.png", "doctor"],
@@ -66,7 +66,6 @@ function program(signal: AbortSignal): Command {
     evalCommand(context),
     bulkCommand(context),
     searchCommand(context),
-    trainCommand(context),
     exportCommand(context),
     convertCommand(context),
     inspectCommand(context),
@@ -74,6 +73,7 @@ function program(signal: AbortSignal): Command {
     benchCommand(context),
     tuneCommand(context),
     weightsCommand(context),
+    trainCommand(context),
     serveCommand(context),
     conformCommand(context),
     doctorCommand(context),

@@ -8,6 +8,7 @@ import { UsageError } from "../errors.ts";
 import { type ModelWriter, modelWriter, reportWords } from "../model-file.ts";
 import { modelCalled } from "../names.ts";
 import { isSameFile } from "../out-path.ts";
+import { isRunToPyTorch, writeRunToPyTorch } from "../run-checkpoint.ts";
 import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output {
@@ -39,7 +40,7 @@ export function convertCommand({ signal }: Context): Command {
       const writer = await modelWriter(to, "the second path", { ...options, from });
       const bar = progressBar();
       try {
-        const { model, report, notes } = await convert(from, asked, writer, {
+        const { model, report, notes } = await convert(from, to, asked, writer, {
           prefix: options.prefix,
           signal,
           onProgress: bar.onProgress,
@@ -67,11 +68,14 @@ interface Converted {
 /** Weights of an unknown model are written too, if the format stores tensors without a graph. */
 async function convert(
   from: string,
+  to: string,
   asked: string | undefined,
   { write, writeBare }: ModelWriter,
   { prefix, ...work }: WorkOptions & { readonly prefix: string | undefined },
 ): Promise<Converted> {
   const weights = from.startsWith("fixture:") ? from : await readWeights(from, { ...work, prefix });
+  if (typeof weights !== "string" && isRunToPyTorch(weights, to))
+    return { model: await writeRunToPyTorch(from, to, work), report: undefined, notes: [] };
   if (typeof weights !== "string" && writeBare && asked === undefined && (await isOfNoModel(weights))) {
     await writeBare(weights, work);
     return { model: null, report: undefined, notes: [`${from} fits no known model: its tensors keep their names`] };

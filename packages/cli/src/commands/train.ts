@@ -40,7 +40,7 @@ const trainingPackage = () => import("@residual/training");
 export function trainCommand({ signal }: Context): Command {
   const train = command("train", "train a network on labelled pictures, or go on with the run in --out", [
     "train photos/ --model resnet50 --weights resnet50 --out run/",
-    "train cifar-10/ --model cifar_resnet20 --weights none --epochs 100 --out run/",
+    "train cifar-10/ --model cifar_resnet20 --weights none --epochs 100",
   ])
     .argument("<data>", "a folder with a folder per class (in train and val, if there are), or CIFAR-10 binary files")
     .requiredOption("--model <name>", "see residual models")

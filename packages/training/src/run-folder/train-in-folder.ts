@@ -34,8 +34,13 @@ export async function trainInFolder(platform: FitPlatform, options: FolderOption
   const { out, onEvent, weights } = options;
   const log = new TrainingLog(join(out, "log.jsonl"));
   const report = new ReportFile(options);
+  const told = new Set<string>();
   const run = {
     ...options,
+    onWarning(message: string) {
+      if (!told.has(message)) options.onWarning?.(message); // both parts of fine-tuning have the same notes
+      told.add(message);
+    },
     onEvent(event: TrainingEvent) {
       log.add(event);
       report.add(event);
