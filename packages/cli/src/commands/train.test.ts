@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { readWeights } from "@residual/weights";
+import { readPyTorchCheckpoint, readWeights, type SgdGroup } from "@residual/weights";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { png } from "../testing/png.ts";
@@ -123,6 +123,19 @@ describe("from random weights", () => {
     ]);
     expect(row?.predictions).toHaveLength(5);
     expect((await readWeights(best)).labels).toContain(row?.predictions[0]?.label);
+  });
+
+  it("goes to PyTorch with its optimizer", async () => {
+    const pth = folder.in("run.pth");
+    await succeed(["convert", folder.in("whole/run/last/checkpoint.safetensors"), pth]);
+    const { weights, optimizer, epoch } = await readPyTorchCheckpoint(pth);
+    expect([optimizer?.kind, epoch, weights.model]).toEqual(["sgd", 3, "mlperf_tiny_resnet8"]);
+    const [decayed, others] = (optimizer?.groups ?? []) as readonly SgdGroup[];
+    expect(decayed).toMatchObject({ momentum: 0.9, nesterov: true, weightDecay: 5e-4 });
+    expect(others).toMatchObject({ momentum: 0.9, nesterov: true, weightDecay: 0 });
+    expect(decayed?.names).toContain("fc.weight");
+    expect(others?.names).toContain("fc.bias");
+    expect(optimizer?.momenta.size).toBe(decayed!.names.length + others!.names.length);
   });
 
   it("ends where the loss is not finite, and names the node", async () => {
