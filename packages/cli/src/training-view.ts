@@ -91,6 +91,7 @@ class LiveView {
 
   add(event: TrainingEvent): void {
     if (event.kind === "start") {
+      this.#clear(); // the next part has other totals
       this.#start = event;
       this.#losses = [];
       this.#accuracies = event.history.map(({ trainAccuracy }) => trainAccuracy);

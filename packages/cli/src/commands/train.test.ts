@@ -35,10 +35,9 @@ beforeAll(async () => {
 
 /** A network of 78,000 weights from random ones: three epochs of two steps. */
 const scratch = (out: string, ...more: string[]): string[] => [
-  "train",
-  "../data.bin",
-  ...["--model", "mlperf_tiny_resnet8", "--weights", "none", "--backend", "onnx", "--threads", "1"],
-  ...["--epochs", "3", "--batch", "16", "--learning-rate", "0.02", "--out", out, ...more],
+  ...`train ../data.bin --model mlperf_tiny_resnet8 --weights none --backend onnx --threads 1`.split(" "),
+  ...`--epochs 3 --batch 16 --learning-rate 0.02 --out ${out}`.split(" "),
+  ...more,
 ];
 
 /** Each run has the same words, in a folder of its own. */
@@ -118,9 +117,8 @@ describe("from random weights", () => {
 
   it("makes weights that classify takes with nothing else", async () => {
     const best = folder.in("whole/run/best.safetensors");
-    const [row] = await document<readonly { predictions: readonly { label: string }[] }[]>([
-      ...["classify", folder.in("photos/dark/0.png"), "--weights", best],
-    ]);
+    const words = ["classify", folder.in("photos/dark/0.png"), "--weights", best];
+    const [row] = await document<readonly { predictions: readonly { label: string }[] }[]>(words);
     expect(row?.predictions).toHaveLength(5);
     expect((await readWeights(best)).labels).toContain(row?.predictions[0]?.label);
   });
@@ -181,7 +179,7 @@ describe("fine-tuning", () => {
     for (const label of ["light", "lighter"]) await picture(`parts/train/${label}/0.png`, 150, 1);
     await picture("parts/val/light/0.png", 150, 1);
     const ends = await Promise.all(["empty", "one", "parts"].map((data) => tuned(data)));
-    expect(ends.map(({ stdout, code }) => [stdout, code])).toEqual([["", 1], ["", 1], ["", 1]]); // biome-ignore format: short
+    for (const end of ends) expect(end).toMatchObject({ stdout: "", code: 1 });
     expect(ends[0]!.stderr).toMatch(/^FormatError: .*: no pictures in none; .*add some, or remove it\n$/);
     expect(ends[1]!.stderr).toMatch(/^FormatError: .*: found one folder \(dark\), expected a folder for each/);
     expect(ends[2]!.stderr).toMatch(/^FormatError: .*lighter/);

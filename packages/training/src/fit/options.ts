@@ -49,8 +49,8 @@ export interface FitOptions extends WorkOptions {
   /** Changes to the preprocessing of the weights or the model. */
   readonly preprocessing?: Partial<Preprocessing> | undefined;
   /**
-   * Default: `smallPictures` for networks of at most 64 pixels a side, `photos` for others, none for numbers. A function
-   * changes the default.
+   * Default: `smallPictures` for networks of at most 64 pixels a side, `photos` for others, none for numbers. A
+   * function changes the default.
    */
   readonly augmentation?: Augmentation | ((usual: Augmentation) => Augmentation) | undefined;
   /** Share of each target that is spread over all classes. Default 0 */

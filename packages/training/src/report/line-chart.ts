@@ -1,7 +1,7 @@
 import { type Html, html } from "@residual/kit/html";
 
 /** A line of a chart: a value for each epoch. */
-export interface Series {
+interface Series {
   readonly name: string;
   readonly values: readonly number[];
 }
