@@ -73,7 +73,7 @@ export function withTrainingFlags(command: Command): Command {
     .option("--head-learning-rate <rate>", "the largest, of AdamW", above0, 0.01)
     .option("--head-views <n>", "times that each picture is seen: first as it is, then augmented", positive, 1)
     .optionsGroup("Pictures:")
-    .option("--held-out <share>", "of each class, where the data mark none", share, 0.2)
+    .option("--held-out <share>", "of each class, where the data mark none", part, 0.2)
     .addOption(choice("--augment <name>", "crops and mirrored pictures; by size", augmentations, "auto"))
     .option("--erasing", "erase a random rectangle of a quarter of the pictures")
     .option("--mixup <alpha>", "mix pictures in pairs, such as 0.2", above0)
@@ -112,7 +112,7 @@ export function trainingOptions(
     labelSmoothing: flags.labelSmoothing,
     sampling: balance === "sampling" ? "balanced" : "shuffled",
     classWeights: balance === "loss" ? "balanced" : undefined,
-    earlyStopping: patience === undefined ? undefined : { patience },
+    earlyStopping: patience === undefined ? undefined : { patience, by: flags.bestBy },
     bestBy: flags.bestBy,
   };
 }
@@ -155,4 +155,10 @@ function share(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && value >= 0 && value < 1) return value;
   throw new InvalidArgumentError("expected a number from 0 to below 1");
+}
+
+function part(text: string): number {
+  const value = Number(text);
+  if (value > 0 && value < 1) return value;
+  throw new InvalidArgumentError("expected a number between 0 and 1");
 }

@@ -186,6 +186,13 @@ describe("fine-tuning", () => {
     expect(existsSync(folder.in("run"))).toBe(false);
   });
 
+  it("into what is no folder is invalid usage, and a failure leaves no empty folder", async () => {
+    const { stderr, code } = await tuned("photos", "--out", folder.in("data.bin"));
+    expect([stderr, code]).toEqual([`UsageError: --out ${folder.in("data.bin")} is a file; give a folder\n`, 2]);
+    expect((await tuned("photos", "--out", folder.in("left"), "--weights", "nothing.safetensors")).code).toBe(1);
+    expect(existsSync(folder.in("left"))).toBe(false);
+  });
+
   it("needs to be told of weights that do not ship", async () => {
     const { stderr, code } = await residual(["train", "photos", "--model", "resnet18"], { cwd: folder.path });
     expect(code).toBe(2);

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AbortError, modelNameOf } from "@residual/core";
 import { checkPlace, makeFolder } from "@residual/kit/files";
@@ -68,6 +70,7 @@ async function trainOn(
 ): Promise<void> {
   const training = await trainingPackage();
   const { train, heldOut }: Split = await training.openData(path, { share: options.heldOut, seed: options.seed });
+  const isNew = !existsSync(options.out);
   await checkOut(options.out);
   const { backend, description, reason } = await chooseBackend(options.backend, {
     threads: options.threads,
@@ -115,6 +118,7 @@ async function trainOn(
   } catch (error) {
     view.end();
     if (error instanceof AbortError) last.say();
+    if (isNew) await rmdir(options.out).catch(() => {}); // unless something is in it
     throw error;
   }
 }
@@ -164,6 +168,8 @@ function weightsOf({ model, weights }: Options): string | undefined {
 /** Checked before work is done: whether the folder can be written. */
 async function checkOut(out: string): Promise<void> {
   checkNamed(out, "--out");
+  const found = await stat(out).catch(() => undefined);
+  if (found && !found.isDirectory()) throw new UsageError(`--out ${out} is a file; give a folder`);
   await makeFolder(out);
   await checkPlace(join(out, "report.html"));
 }
