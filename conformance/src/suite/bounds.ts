@@ -7,6 +7,7 @@ import {
   isTensor,
   mapValues,
   partsOf,
+  rolesOf,
   type Tensor,
   tensorOf,
   toFloat64,
@@ -93,7 +94,9 @@ function answerOf(node: AnyNode, known: Map<Value, Known>, arithmetic: Arithmeti
   const value = evaluateOp(node, inputs, shape);
   const carried = suite.carry(inputs, errorsAmong(given), node.attributes, shape);
   const size = value.map((each, i) => Math.abs(each) + carried[i]!);
-  const own = boundOf(node, mapValues(given, enlarged), { value: size, shape, arithmetic });
+  const roles = rolesOf(node);
+  const largest = mapValues(given, (each, name) => (roles[name] === "variance" ? shrunk(each) : enlarged(each)));
+  const own = boundOf(node, largest, { value: size, shape, arithmetic });
   return { tensor: tensorOf("float64", shape, value), error: own.map((each, i) => each + carried[i]!) };
 }
 
@@ -130,5 +133,15 @@ function enlarged({ tensor, error }: Known): Tensor<"float64"> {
     "float64",
     tensor.shape,
     tensor.data.map((each, i) => Math.abs(each) + error[i]!),
+  );
+}
+
+/** A variance divides, so its least value gives the largest bound. */
+function shrunk({ tensor, error }: Known): Tensor<"float64"> {
+  if (!error) return tensor;
+  return tensorOf(
+    "float64",
+    tensor.shape,
+    tensor.data.map((each, i) => Math.max(each - error[i]!, 0)),
   );
 }

@@ -7,6 +7,7 @@ import {
   type ModelOpName,
   mapValues,
   nodesOf,
+  type OpName,
   ops,
   optimize,
   type ResNetSpec,
@@ -19,7 +20,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { float32 } from "../arithmetic.ts";
 import { describeOutcome } from "../check.ts";
-import { opNames, suites } from "../ops/suites.ts";
+import { opNames, suites, trainingOpNames } from "../ops/suites.ts";
 import { cutOut, samplesOf } from "../sample.ts";
 import { expectationOf, runTrials, type Trial } from "../trial.ts";
 import { arbitraryTrial, randomTrials, shrink } from "./random.ts";
@@ -34,15 +35,17 @@ async function failuresOf(trials: Iterable<Trial>): Promise<readonly string[]> {
   return failures;
 }
 
+const everyOp: readonly OpName[] = [...opNames, ...trainingOpNames];
+
 describe("cases by hand", () => {
-  it.each(opNames)("%s has at least four, and their names are unique", (op) => {
+  it.each(everyOp)("%s has at least four, and their names are unique", (op) => {
     const own = suites[op].byHand.map(({ name }) => name);
     expect(own.length).toBeGreaterThanOrEqual(4);
     expect(new Set(own).size).toBe(own.length);
   });
 
   it("the reference answers them, and the special values, as worked out", async () => {
-    expect(await failuresOf([...writtenTrials("byHand"), ...writtenTrials("special")])).toEqual([]);
+    expect(await failuresOf([...writtenTrials("byHand", everyOp), ...writtenTrials("special", everyOp)])).toEqual([]);
   });
 });
 
@@ -51,7 +54,11 @@ describe("random trials", () => {
     expect(await failuresOf(randomTrials(op, { seed: 7, runs: 200 }))).toEqual([]);
   });
 
-  it.each(opNames)("%s: attributes of nodes are options that stay as they are", (op) => {
+  it.each(trainingOpNames)("%s takes all that is drawn for it", async (op) => {
+    expect(await failuresOf(randomTrials(op, { seed: 7, runs: 40 }))).toEqual([]);
+  });
+
+  it.each(everyOp)("%s: attributes of nodes are options that stay as they are", (op) => {
     fc.assert(
       fc.property(arbitraryTrial(op), ({ attributes, inputs }) => {
         const values = mapValues(inputs, ({ shape }, name) => input(name, shape));

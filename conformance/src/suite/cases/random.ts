@@ -1,7 +1,7 @@
-import { type Backend, fill, type ModelOpName, type OpName, type Tensor, type WorkOptions } from "@residual/core";
+import { type Backend, fill, type OpName, type Tensor, type WorkOptions } from "@residual/core";
 import fc, { type Arbitrary } from "fast-check";
 import type { Arithmetic } from "../arithmetic.ts";
-import { suites } from "../ops/suites.ts";
+import { suiteOf, suites } from "../ops/suites.ts";
 import { type Outcome, runTrials, type Trial } from "../trial.ts";
 import { parametersAmong } from "./written.ts";
 
@@ -9,7 +9,7 @@ import { parametersAmong } from "./written.ts";
  * The numbers of each input. They depend only on the op, the input and its shape, so a printed trial is enough to
  * repeat the trial.
  */
-function numbersOf(op: ModelOpName, input: string, shape: readonly number[]): Tensor<"float32"> {
+function numbersOf(op: OpName, input: string, shape: readonly number[]): Tensor<"float32"> {
   const ranges: { readonly [input: string]: readonly [number, number] } = suites[op].ranges ?? {};
   const [from, to] = ranges[input] ?? [-2, 2];
   return fill("random", `${op}/${input}`, shape, from, to);
@@ -28,11 +28,12 @@ const constancies = {
 type Constancy = keyof typeof constancies;
 
 /** Any application of an op, small enough for a reader to check. */
-export function arbitraryTrial(op: ModelOpName): Arbitrary<Trial> {
+export function arbitraryTrial(op: OpName): Arbitrary<Trial> {
   const kinds = Object.keys(constancies) as Constancy[];
   return fc.tuple(suites[op].draft, fc.constantFrom(...kinds)).map(([{ shapes, attributes = {} }, constancy]) => {
     const names = Object.keys(shapes);
-    const inputs = Object.fromEntries(names.map((name) => [name, numbersOf(op, name, shapes[name]!)]));
+    const drawn = Object.fromEntries(names.map((name) => [name, numbersOf(op, name, shapes[name]!)]));
+    const inputs = suiteOf(op).agree?.(drawn) ?? drawn;
     return { name: op, op, attributes, inputs, constants: constancies[constancy](op, names) };
   });
 }
@@ -43,14 +44,14 @@ export interface RandomOptions {
 }
 
 /** `runs` trials of an op. The same seed gives the same trials. */
-export function randomTrials(op: ModelOpName, { seed, runs }: RandomOptions): readonly Trial[] {
+export function randomTrials(op: OpName, { seed, runs }: RandomOptions): readonly Trial[] {
   return fc.sample(arbitraryTrial(op), { seed, numRuns: runs });
 }
 
 /** The smallest trial that still fails when run by itself; undefined if none does. */
 export async function shrink(
   backend: Backend,
-  op: ModelOpName,
+  op: OpName,
   { seed, runs }: RandomOptions,
   arithmetic: Arithmetic,
   work: WorkOptions = {},

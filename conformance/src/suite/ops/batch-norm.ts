@@ -1,10 +1,21 @@
-import { ops, tensor } from "@residual/core";
+import { ops, type Tensor, tensor, tensorOf } from "@residual/core";
 import fc from "fast-check";
 import { evaluate, orZeros, plus, sum } from "./carry.ts";
 import { image } from "./drafts.ts";
 import { counting, inf, nan } from "./numbers.ts";
 import type { OpSuite } from "./op-suite.ts";
 import { magnitudes, negative, summed } from "./rounding.ts";
+
+/** The least variance within its error. Above −ε, so that there is a root. */
+function leastVariance(
+  variance: Tensor<"float64">,
+  error: Tensor<"float64"> | undefined,
+  epsilon: number,
+): Tensor<"float64"> {
+  if (!error) return variance;
+  const data = variance.data.map((each, i) => Math.max(each - error.data[i]!, 1e-30 - epsilon));
+  return tensorOf("float64", variance.shape, data);
+}
 
 export const batchNorm: OpSuite<"batchNorm"> = {
   byHand: [
@@ -106,24 +117,21 @@ export const batchNorm: OpSuite<"batchNorm"> = {
     });
   },
   /**
-   * With g = scale / √(variance + ε): (e(x) + e(mean))·(|g| + e(g)) + |x − mean|·e(g) + e(shift). The variance is
-   * exact.
+   * With g = scale / √(variance + ε): (e(x) + e(mean))·(|g| + e(g)) + |x − mean|·e(g) + e(shift). The largest |g| has
+   * the least variance, and e(g) is the effect of the scale's error there, and of the change of the variance.
    */
   carry: (inputs, errors, attributes, shape) => {
-    if (errors.variance) throw new RangeError("batchNorm: no rule says how it carries an error of its variance on");
     const { x, scale, shift, mean } = magnitudes(inputs);
-    const { variance } = inputs;
+    const variance = leastVariance(inputs.variance, errors.variance, attributes.epsilon);
     const [ofX, ofShift] = [plus(orZeros(errors.x, x), undefined), orZeros(errors.shift, shift)];
     const ofMean = negative(orZeros(errors.mean, mean));
     const first = { x: ofX, scale: plus(scale, errors.scale), shift: ofShift, mean: ofMean, variance };
-    const second = {
-      x,
-      scale: orZeros(errors.scale, scale),
-      shift: orZeros(undefined, shift),
-      mean: negative(mean),
-      variance,
-    };
-    return sum(evaluate("batchNorm", first, attributes, shape), evaluate("batchNorm", second, attributes, shape));
+    const inner = { x, shift: orZeros(undefined, shift), mean: negative(mean) };
+    const apply = (norm: Parameters<typeof evaluate>[1]) => evaluate("batchNorm", norm, attributes, shape);
+    const all = sum(apply(first), apply({ ...inner, scale: orZeros(errors.scale, scale), variance }));
+    if (!errors.variance) return all;
+    const [most, own] = [variance, inputs.variance].map((each) => apply({ ...inner, scale, variance: each }));
+    return all.map((each, i) => each + most![i]! - own![i]!);
   },
   recorded: {
     batch_norm: ({ x, gamma, beta, mean, var: variance }, { epsilon }) =>

@@ -1,5 +1,5 @@
 import { evaluateOp, type OpName, sizeOf, type Tensor, tensorOf } from "@residual/core";
-import { magnitudes } from "./rounding.ts";
+import { absolute, magnitudes } from "./rounding.ts";
 
 type Tensors = { readonly [input: string]: Tensor<"float64"> };
 
@@ -25,6 +25,18 @@ export function throughProducts(op: OpName): Carry {
     const bias = errors.bias ? { bias: errors.bias } : {};
     const ofWeight = evaluate(op, { x: x!, weight: orZeros(errors.weight, weight!), ...bias }, attributes, shape);
     return sum(ofX, ofWeight);
+  };
+}
+
+/** For ops that are linear in two inputs: |a·b − a′·b′| ≤ e(a)·(|b| + e(b)) + |a|·e(b). */
+export function throughBoth(op: OpName, first: string, second: string): Carry {
+  return (inputs, errors, attributes, shape) => {
+    const [a, b] = [absolute(inputs[first]!), absolute(inputs[second]!)];
+    const through = (x: Tensor<"float64">, y: Tensor<"float64">) =>
+      evaluate(op, { [first]: x, [second]: y }, attributes, shape);
+    const { [first]: ofA, [second]: ofB } = errors;
+    if (!ofB) return through(ofA!, b);
+    return ofA ? sum(through(ofA, plus(b, ofB)), through(a, ofB)) : through(a, ofB);
   };
 }
 

@@ -78,6 +78,8 @@ interface Cases<Name extends OpName> {
   readonly draft: Arbitrary<Draft>;
   /** Half-open range of the random numbers of an input; default [-2, 2). */
   readonly ranges?: { readonly [Input in keyof InputsOf<Name, unknown>]?: readonly [from: number, to: number] };
+  /** Makes random inputs agree with one another, for ops whose inputs are not independent. */
+  readonly agree?: (inputs: Operands<Name, "float32">) => Operands<Name, "float32">;
   /**
    * The effect of the inputs' errors on each element of the output, for composites with this op as a part. An input
    * without an entry in `errors` is exact. The bound of the op must grow with the size of its inputs. A composite needs

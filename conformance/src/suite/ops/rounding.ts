@@ -5,6 +5,9 @@ import type { ExactAnswer } from "./op-suite.ts";
 /** A division in roundings: 2.5 ulp, as Vulkan and WGSL allow. A CPU needs 1 rounding. */
 export const DIVISION = 5;
 
+/** A root in roundings: 1 / (1 / √x) by a reciprocal root of 2 ulp, as WGSL defines it. A CPU needs 1 rounding. */
+export const ROOT = 9;
+
 /** e^x in roundings: 3 + 2·|x| ulp, as Vulkan and WGSL allow. Beyond |x| = 128 the result is 0 or infinity. */
 export function exponentialRoundings(x: number): number {
   return 6 + 4 * Math.min(Math.abs(x), 128);

@@ -1,5 +1,6 @@
 import { tensor } from "@residual/core";
 import fc from "fast-check";
+import { throughX } from "./carry.ts";
 import { from0, image } from "./drafts.ts";
 import { inf, nan, nine } from "./numbers.ts";
 import type { OpSuite } from "./op-suite.ts";
@@ -41,4 +42,5 @@ export const zeroPad2d: OpSuite<"zeroPad2d"> = {
     .map(([x, ...padding]) => ({ shapes: { x }, attributes: { padding } })),
   /** A product with 1, and no other term. */
   bound: (_inputs, _attributes, answer) => exact(answer),
+  carry: throughX("zeroPad2d"),
 };
