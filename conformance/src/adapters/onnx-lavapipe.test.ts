@@ -7,7 +7,8 @@ import { conforms } from "../vitest.ts";
 const missing = await useLavapipe("onnx on webgpu");
 if (missing === undefined) {
   await conforms(onnx({ device: "webgpu" }), {
-    without: ["ops/layers of the family"], // each shape takes a shader, some of them seconds
+    // Each shape takes a shader, some of them seconds. What level train finds on this device is in docs/conformance.md.
+    without: ["ops/layers of the family", "train"],
     models: ["cifar_resnet20", "paddle_unit_s2", "resnet18"],
     images: await pictures(50),
   });

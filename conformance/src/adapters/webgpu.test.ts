@@ -14,7 +14,7 @@ const models = ["cifar_resnet20", "paddle_unit_s2"] as const;
 
 const gpu = await softwareGpu();
 const backend = webgpu({ gpu });
-await conforms(backend, { models, images: await pictures(50) });
+await conforms(backend, { models, images: await pictures(50), without: ["train"] }); // as on lavapipe
 carriesSpecialValues("SwiftShader", backend, [/winograd/, /lanes/]);
 
 const without = webgpu({ gpu: gpuWithout(gpu, "subgroups") });

@@ -1,7 +1,7 @@
 import type { BackendDescription, Trait } from "@residual/core";
 
 /** Each level is harder to pass than the level before. */
-export const levels = ["ops", "nodes", "models", "images", "behaviour"] as const;
+export const levels = ["ops", "nodes", "models", "images", "behaviour", "train"] as const;
 
 export type Level = (typeof levels)[number];
 

@@ -8,6 +8,7 @@ import { folderOf } from "./goldens.ts";
 import type { ConformOptions } from "./options.ts";
 import { plan } from "./plan.ts";
 import { type BackendUnderTest, type Task, titleOf } from "./task.ts";
+import { lackOfTraining } from "./training/ability.ts";
 
 /**
  * Tests a backend with the suite. Any object that is a Backend will do.
@@ -58,7 +59,8 @@ async function reporter(
 export async function runTask(task: Task, held: BackendUnderTest, deviations: readonly Deviation[]): Promise<Section> {
   const begin = performance.now();
   const checks: Check[] = [];
-  const { level, name, variant, skipped } = task;
+  const { level, name, variant } = task;
+  const skipped = task.skipped ?? (task.isForTrainers ? await lackOfTraining(held) : undefined);
   if (skipped === undefined) {
     try {
       for await (const check of task.run(held)) {

@@ -1,4 +1,4 @@
-import { FormatError, type ModelName, modelNameOf, type Tensor } from "@residual/core";
+import { FormatError, type ModelName, modelNameOf, type Tensor, tensorOf } from "@residual/core";
 import { readWeights } from "@residual/weights";
 import type { ConformOptions } from "./options.ts";
 
@@ -105,15 +105,76 @@ export async function opGoldens(folder: string = ownGoldens): Promise<readonly O
   return (await readJson<{ cases: OpGolden[] }>("ops/index.json", folder)).cases;
 }
 
-/** Float tensors only: no op here reads labels or counters. */
 export type FloatTensor = Tensor<"float32" | "float64">;
 
-/** The float tensors of a file of single operators, by name. */
+/** The tensors of a file of single operators, by name. Labels are numbers too. */
 export async function opTensors(file: string, folder: string = ownGoldens): Promise<ReadonlyMap<string, FloatTensor>> {
   const { tensors } = await readWeights(await readBytes(`ops/${file}`, folder));
-  return new Map([...tensors].flatMap(([name, tensor]) => (isFloat(tensor) ? [[name, tensor]] : [])));
+  return new Map([...tensors].map(([name, tensor]) => [name, inFloats(tensor as Tensor)]));
 }
 
-function isFloat(tensor: Tensor): tensor is FloatTensor {
-  return tensor.dtype === "float32" || tensor.dtype === "float64";
+function inFloats(tensor: Tensor): FloatTensor {
+  const { dtype, shape, data } = tensor;
+  if (dtype === "float32" || dtype === "float64") return tensor as FloatTensor;
+  return tensorOf("float64", shape, Float64Array.from(data, Number));
+}
+
+/** The recorded facts of a tensor in training: its norm, and the values at `sampleIndex(k, n)`. */
+export interface RecordedTensor {
+  readonly samples: readonly number[];
+  /** The root of the sum of squares. The running statistics have none. */
+  readonly l2?: number;
+}
+
+/** max |d| / max |reference| per tensor, of torch's own float32 run. */
+interface TensorErrors {
+  readonly worst: number;
+}
+
+/** Three steps of SGD. */
+export interface TrainingGolden {
+  readonly id: string;
+  readonly model: { readonly name: string };
+  readonly salt: string;
+  readonly input: {
+    readonly name: string;
+    readonly shape: readonly [number, number, number, number];
+    /** The distance of the first step's rectifiers from their kinks, in units of float32's noise. */
+    readonly kinkMargin: number;
+  };
+  readonly labels: readonly number[];
+  readonly sgd: { readonly lr: number; readonly momentum: number; readonly weight_decay: number };
+  /** The loss of each step, and the loss after the last. */
+  readonly losses: readonly number[];
+  /** The gradients of the first step. */
+  readonly grads: { readonly [parameter: string]: RecordedTensor };
+  /** The state after each step. */
+  readonly steps: readonly {
+    readonly params: { readonly [parameter: string]: RecordedTensor };
+    readonly buffers: { readonly [statistic: string]: RecordedTensor };
+  }[];
+  /** Logits in inference mode after the last step. */
+  readonly final: { readonly evalLogits: RecordedTensor };
+  /** The error of torch's own float32 run. */
+  readonly fp32: {
+    readonly lossAbs: readonly number[];
+    readonly gradL2Rel: TensorErrors;
+    readonly gradMaxOverMax: TensorErrors;
+    readonly paramMaxOverMax: readonly TensorErrors[];
+    readonly bufferMaxOverMax: readonly TensorErrors[];
+    readonly evalLogitsRelToMax: number;
+  };
+}
+
+/** The ids of the recorded training runs. */
+export const trainingGoldenIds = [
+  "train_cifar_resnet20_8x3x32x32",
+  "train_resnext14_32x4d_8x3x32x32",
+  "train_resnet18_4x3x64x64",
+  "train_resnet50_4x3x64x64",
+  "train_resnext50_32x4d_4x3x64x64",
+] as const;
+
+export function trainingGolden(id: string, folder: string = ownGoldens): Promise<TrainingGolden> {
+  return readJson(`train/${id}.json`, folder);
 }

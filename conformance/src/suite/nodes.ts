@@ -63,7 +63,7 @@ async function* trialsOf(
   for (const value of valuesOf(graph)) {
     throwIfAborted(options.signal);
     if (value.kind === "input") known.set(value, roundToFloat32(inputs[value.name]!));
-    if (value.kind === "constant") known.set(value, roundToFloat32(await readTensor(value.source)));
+    if ("source" in value) known.set(value, roundToFloat32(await readTensor(value.source)));
     if (value.kind !== "node") continue;
     const trial = answers ? withAnswer(trialOf(value, known), answers[done]) : answered(trialOf(value, known));
     yield trial;

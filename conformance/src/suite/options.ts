@@ -5,11 +5,14 @@ import type { ImageSet } from "./levels/images.ts";
 export interface ConformOptions extends WorkOptions {
   /** "quick" takes at most a minute on two cores and has small images. "full" has every case. Default: "quick". */
   readonly level?: "quick" | "full";
-  /** The levels to run. Default: all five. */
+  /**
+   * The levels to run. Default: all six, and `train` is skipped on a backend that does not train. A backend that does
+   * not train fails `train` if it is named here.
+   */
   readonly only?: readonly Level[];
   /**
    * Titles of sections to leave out, such as `ops/layers of the family`: some take too long on a device. A title
-   * without its variant leaves out the sections of all variants.
+   * without its variant leaves out the sections of all variants, and a level's name those of the level.
    */
   readonly without?: readonly string[];
   /**

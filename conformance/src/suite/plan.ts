@@ -6,6 +6,7 @@ import { imageTasks } from "./levels/images.ts";
 import { modelTasks } from "./levels/models.ts";
 import { nodeTasks } from "./levels/nodes.ts";
 import { opTasks } from "./levels/ops.ts";
+import { trainTasks } from "./levels/train.ts";
 import type { ConformOptions } from "./options.ts";
 import { nothing, type Task, titleOf } from "./task.ts";
 
@@ -84,12 +85,17 @@ export async function plan(options: ConformOptions): Promise<readonly Task[]> {
     ...(full && !named ? largeModels.map(leftOut) : []),
     ...imageTasks(images.filter(({ model }) => !options.models || models.includes(model))),
     ...behaviourTasks,
+    ...trainTasks(level).map((task) => ({ ...task, isForTrainers: options.only === undefined })),
   ];
   return tasks.filter((task) => only.includes(task.level) && !without.some((title) => isTitled(task, title)));
 }
 
 function isTitled({ level, name, variant }: Task, title: string): boolean {
-  return title === titleOf({ level, name }) || (variant !== undefined && title === titleOf({ level, name, variant }));
+  return (
+    title === level ||
+    title === titleOf({ level, name }) ||
+    (variant !== undefined && title === titleOf({ level, name, variant }))
+  );
 }
 
 /** The ids of the models' recorded answers. Of several sizes only the smallest is taken, unless `full` is set. */

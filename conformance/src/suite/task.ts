@@ -19,6 +19,8 @@ export interface Task extends Pick<Section, "level" | "name" | "variant"> {
   run(held: BackendUnderTest): AsyncIterable<Check>;
   /** The reason why the section has nothing to run. */
   readonly skipped?: string;
+  /** Whether the section is skipped on a backend that does not train. Otherwise its checks fail there. */
+  readonly isForTrainers?: boolean;
 }
 
 /** Passes checks on and calls `onPart` after each. `total` is the number of checks in the section. */

@@ -16,6 +16,10 @@ const known: { readonly [Name in EngineName]?: readonly Deviation[] } = {
   wasm: [
     dropsNaN("maxPool2d", "XNNPACK's MaxPool compares two numbers, and a comparison with NaN is false"),
     dropsNaN("averagePool2d", "XNNPACK clamps its results to [-infinity, infinity], which turns NaN into -infinity"),
+    dropsNaN(
+      "conv2dInputGradient",
+      "XNNPACK clamps a 1 × 1 convolution of one channel, which turns NaN into -infinity",
+    ),
   ],
   webgl: [
     keepsTheLarger,

@@ -254,11 +254,8 @@ export function gradientRows(to: ProgramBuilder, dialect: Dialect): Rows {
       if (dialect.poolGradients === "comparisons") return poolGradientByComparisons(to, node, ...inputs);
       return to.emit("MaxPoolGradient", node.name, inputs, { window, strides, pads });
     },
-    reluGradient(node, { y, dy }) {
-      const sign = to.emit("Sign", `${node.name}/sign`, [to.channelsLast(y)], {});
-      const isPositive = to.emit("Relu", `${node.name}/is-positive`, [sign], {});
-      return to.emit("Mul", node.name, [to.channelsLast(dy), isPositive], {});
-    },
+    reluGradient: (node, { y, dy }) =>
+      to.emit("ReluGradient", node.name, [to.channelsLast(y), to.channelsLast(dy)], {}),
     sliceChannels(node, { x }) {
       const [, channels] = sizesOf(node);
       const slice = { begin: [0, 0, 0, node.attributes.before], size: [-1, -1, -1, channels] };

@@ -123,6 +123,11 @@ const operators = {
     }),
   }),
   RealDiv: operator({ apply: (tf, [a, b]) => tf.div(a!, b!) }),
+  /** `dy` where `y` is above 0. A product with a mask would turn an infinite `dy` into NaN. */
+  ReluGradient: operator({
+    apply: (tf, [y, dy]) => tf.where(tf.greater(y!, 0), dy!, tf.zerosLike(dy!)),
+    write: notInFiles,
+  }),
   Relu: operator({ apply: (tf, [x]) => tf.relu(x!) }),
   /** −1 stands for the batch. */
   Reshape: operator<{ readonly shape: readonly number[] }>({

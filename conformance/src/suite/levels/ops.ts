@@ -1,4 +1,4 @@
-import type { ModelOpName } from "@residual/core";
+import type { OpName } from "@residual/core";
 import type { Check } from "../../report/types.ts";
 import { randomTrials, shrink } from "../cases/random.ts";
 import { sweepTrials } from "../cases/sweep.ts";
@@ -15,7 +15,7 @@ const RUNS = { quick: 25, full: 400 } as const;
 /** The number of sections for the layers of the family. An interrupted run repeats at least one whole section. */
 const PARTS = { quick: 1, full: 50 } as const;
 
-const listed = (trials: readonly Trial[]): Trials => ({ count: trials.length, trials });
+export const listed = (trials: readonly Trial[]): Trials => ({ count: trials.length, trials });
 
 function partName(part: number, level: "quick" | "full"): string | undefined {
   return PARTS[level] === 1 ? undefined : `part ${part + 1} of ${PARTS[level]}`;
@@ -37,14 +37,14 @@ export function opTasks(level: "quick" | "full"): readonly Task[] {
     task("by hand", () => listed(writtenTrials("byHand"))),
     task("special values", () => listed(writtenTrials("special"))),
     goldenOpsTask,
-    { level: "ops", name: "random shapes", run: (held) => randomChecks(held, RUNS[level]) },
+    { level: "ops", name: "random shapes", run: (held) => randomChecks(held, opNames, RUNS[level]) },
     ...Array.from({ length: PARTS[level] }, (_, part) =>
       task("layers of the family", sweep(part), partName(part, level)),
     ),
   ];
 }
 
-function checksOf(held: BackendUnderTest, { count, trials }: Trials): AsyncIterable<Check> {
+export function checksOf(held: BackendUnderTest, { count, trials }: Trials): AsyncIterable<Check> {
   return counted(outcomes(held, trials), count, held);
 }
 
@@ -59,19 +59,15 @@ async function* outcomes(
 const SEED = 1;
 
 /** One check for each op over all of its trials. It reports the smallest failing trial, or else the worst. */
-function randomChecks(held: BackendUnderTest, runs: number): AsyncIterable<Check> {
-  return counted(randomOutcomes(held, runs), opNames.length, held);
+export function randomChecks(held: BackendUnderTest, names: readonly OpName[], runs: number): AsyncIterable<Check> {
+  return counted(randomOutcomes(held, names, runs), names.length, held);
 }
 
-async function* randomOutcomes(held: BackendUnderTest, runs: number): AsyncGenerator<Check> {
-  for (const op of opNames) yield await randomCheck(held, op, runs);
+async function* randomOutcomes(held: BackendUnderTest, names: readonly OpName[], runs: number): AsyncGenerator<Check> {
+  for (const op of names) yield await randomCheck(held, op, runs);
 }
 
-async function randomCheck(
-  { backend, arithmetic, work }: BackendUnderTest,
-  op: ModelOpName,
-  runs: number,
-): Promise<Check> {
+async function randomCheck({ backend, arithmetic, work }: BackendUnderTest, op: OpName, runs: number): Promise<Check> {
   let worst: Outcome | undefined;
   for await (const outcome of runTrials(backend, randomTrials(op, { seed: SEED, runs }), arithmetic, work)) {
     if (!worst || outcome.share > worst.share) worst = outcome;

@@ -1,6 +1,6 @@
 import { tensor } from "@residual/core";
 import { throughX } from "../carry.ts";
-import { counting, inf, nan } from "../numbers.ts";
+import { inf, nan } from "../numbers.ts";
 import type { OpSuite } from "../op-suite.ts";
 import { exact } from "../rounding.ts";
 import { broadcast } from "./drafts.ts";
