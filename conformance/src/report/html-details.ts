@@ -23,6 +23,7 @@ export function detailsOf(report: Report): Html {
 ${models.length > 0 ? html`<h3>Models</h3>${key()}${models}` : undefined}
 ${ops(report)}
 ${behaviour(report)}
+${training(report)}
 ${skipped(report)}
 ${deviations(report)}
 ${surroundings(report)}`;
@@ -165,6 +166,28 @@ function behaviour(report: Report): Html | undefined {
       html`<li><span class="${passed ? "good" : "bad"}">${passed ? "✓" : "✗"}</span> ${name}${passed ? undefined : html`: <span class="bad">${message}</span>`}</li>\n`,
   );
   return html`<h3 id="${report.backend.name}-behaviour">Behaviour</h3><ul class="list">${items}</ul>`;
+}
+
+const trainingColumns: readonly Column[] = [
+  { name: "section" },
+  { name: "checks", look: "number" },
+  { name: "failed", meaning: "checks over their bounds that nothing excuses", look: "number" },
+  { name: "largest share", meaning: "of any check, results of one rounding left out; 0 is exact", look: "number" },
+  { name: "first wrong" },
+];
+
+function training(report: Report): Html | undefined {
+  const sections = sectionsOf(report, ["train"]).filter((section) => section.skipped === undefined);
+  if (sections.length === 0) return undefined;
+  const rows = sections.map((section) => {
+    const { checks, failed, share } = sumOf([section]);
+    const { name, variant } = section;
+    const first = section.checks.find(({ passed }) => !passed);
+    const title = variant === undefined ? name : `${name}, ${variant}`;
+    return [title, checks, marked(failed, failed > 0), formatShare(share), first?.name ?? ""];
+  });
+  return html`<h3 id="${report.backend.name}-train">Training</h3>
+${tableOf(trainingColumns, rows)}`;
 }
 
 function skipped({ sections }: Report): Html | undefined {

@@ -53,6 +53,7 @@ function matrix(reports: readonly Report[]): Html {
   const all = [
     { name: "every op", at: "ops", of: (report: Report) => sectionsOf(report, ["ops"]) },
     { name: "behaviour", at: "behaviour", of: (report: Report) => sectionsOf(report, ["behaviour"]) },
+    { name: "training", at: "train", of: (report: Report) => sectionsOf(report, ["train"]) },
     ...modelsOf(reports).map((name) => ({
       name,
       at: name,

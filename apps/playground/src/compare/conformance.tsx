@@ -15,8 +15,8 @@ const scope = signal<Scope>("kinds");
 const levels = signal<readonly Level[]>(["ops", "nodes", "models", "behaviour"]);
 const isRunning = signal(false);
 
-/** The levels that need no more than the page has, in their order; `images` needs labelled pictures. */
-const allLevels: { readonly [Name in Exclude<Level, "images">]: string } = {
+/** The levels that need no more than the page has, in their order; `images` needs pictures, `train` recorded runs. */
+const allLevels: { readonly [Name in Exclude<Level, "images" | "train">]: string } = {
   ops: "Ops",
   nodes: "Layers",
   models: "Whole networks",

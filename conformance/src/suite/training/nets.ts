@@ -28,7 +28,10 @@ export interface TrainedNet {
   readonly options: Omit<TrainingStepOptions, "loss">;
 }
 
-/** Between them every op of training, and each kind of block, shortcut and stem that has gradients of its own. */
+/**
+ * Between them nearly every op of training: both kinds of blocks, the shortcuts with gradients of their own, groups,
+ * gates, and the parts of a step.
+ */
 export const smallNets: readonly TrainedNet[] = [
   {
     name: "basic blocks",

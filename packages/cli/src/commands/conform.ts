@@ -11,6 +11,7 @@ const levelNames = Object.keys({
   models: true,
   images: true,
   behaviour: true,
+  train: true,
 } satisfies { readonly [Name in Level]: true });
 
 /** The suite is an optional peer. Throws BackendUnavailableError if it is not installed. */

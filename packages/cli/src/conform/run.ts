@@ -60,7 +60,8 @@ export async function holdAgainstSuite(options: Options, signal: Context["signal
 interface Asked {
   readonly backends: readonly string[];
   readonly models: readonly ModelName[] | undefined;
-  readonly only: readonly Level[];
+  /** All levels, if none are named. */
+  readonly only: readonly Level[] | undefined;
 }
 
 function readWords({ backends, models, only, images, answers, resume, report }: Options): Asked {
@@ -73,7 +74,7 @@ function readWords({ backends, models, only, images, answers, resume, report }: 
   return {
     backends: listed(backends),
     models: models === undefined ? undefined : models === "all" ? modelNames : listed(models).map(modelNamed),
-    only: only === undefined ? levels : listed(only).map((level) => oneOf(level, levels, "level")),
+    only: only === undefined ? undefined : listed(only).map((level) => oneOf(level, levels, "level")),
   };
 }
 
@@ -150,7 +151,7 @@ async function conformOne(
   const { backend, description } = await chooseBackend(name, { threads, onWarning: remarkInLines });
   const onProgress: Bar["onProgress"] = ({ stage, done, total }) =>
     bar.onProgress({ stage: `${backend.name} ${stage}`, done, total });
-  const asked = { level, only, images: sets, signal, onProgress, ...(models && { models }) };
+  const asked = { level, images: sets, signal, onProgress, ...(only && { only }), ...(models && { models }) };
   if (report === undefined) return { report: await conform(backend, asked), end: async () => {} };
   await makeFolder(report);
   // a name may contain any characters

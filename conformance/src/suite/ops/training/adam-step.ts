@@ -17,17 +17,17 @@ export const adamStep: OpSuite<"adamStep"> = {
       expected: one(0),
     },
     {
-      name: "moments are corrected for their start at 0", // 1 − (2 / 0.5) / √(4 / 0.25)
+      name: "moments are corrected for their start at 0", // 1 − (4 / 0.5) / √(1 / 0.0625)
       inputs: {
         ...first,
         parameter: one(1),
-        mean: one(2),
-        square: one(4),
+        mean: one(4),
+        square: one(1),
         meanWeight: scalar(0.5),
-        squareWeight: scalar(0.25),
+        squareWeight: scalar(0.0625),
       },
       options: { epsilon: 0 },
-      expected: one(0),
+      expected: one(-1),
     },
     {
       name: "epsilon is added to the root, not under it", // 1 − 6 / (√9 + 1)
