@@ -114,7 +114,7 @@ interface Slope {
 }
 
 /** The most elements of one input. */
-const DRAWN = 12;
+const DRAWN = 8;
 
 /** A step in an input. A power of two, so that x ± h is exact. */
 const STEP = 2 ** -10;

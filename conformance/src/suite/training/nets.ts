@@ -43,7 +43,8 @@ export const smallNets: readonly TrainedNet[] = [
     name: "bottlenecks",
     spec: {
       block: "bottleneck",
-      depths: [1, 1],
+      depths: [1],
+      strides: [2],
       width: 4,
       groups: 2,
       widthPerGroup: 32,
