@@ -3,7 +3,7 @@ import type { FloatTensor, OpGolden } from "./goldens.ts";
 import type { Recorded } from "./ops/op-suite.ts";
 import { opNames, suites } from "./ops/suites.ts";
 
-/** The graph for each kind of golden case. The other kinds belong to training, and the IR has no ops for them yet. */
+/** The graph for each kind of golden case. Level train has the gradients and the steps of SGD. */
 const cases: { readonly [golden: string]: Recorded } = Object.fromEntries(
   opNames.flatMap((op) => Object.entries(suites[op].recorded ?? {})),
 );
