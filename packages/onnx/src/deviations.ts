@@ -10,7 +10,8 @@ const onCpu: readonly Deviation[] = [
   {
     op: "reluGradient",
     trait: "turns infinity into NaN",
-    because: "dy is multiplied by a mask, and 0 times infinity is NaN; onnxruntime's Where takes a pass over memory more",
+    because:
+      "dy is multiplied by a mask, and 0 times infinity is NaN; onnxruntime's Where takes a pass over memory more",
   },
 ];
 
