@@ -110,12 +110,12 @@ export type FloatTensor = Tensor<"float32" | "float64">;
 /** The tensors of a file of single operators, by name. Labels are numbers too. */
 export async function opTensors(file: string, folder: string = ownGoldens): Promise<ReadonlyMap<string, FloatTensor>> {
   const { tensors } = await readWeights(await readBytes(`ops/${file}`, folder));
-  return new Map([...tensors].map(([name, tensor]) => [name, inFloats(tensor as Tensor)]));
+  return new Map([...tensors].map(([name, tensor]) => [name, inFloats(tensor)]));
 }
 
 function inFloats(tensor: Tensor): FloatTensor {
   const { dtype, shape, data } = tensor;
-  if (dtype === "float32" || dtype === "float64") return tensor as FloatTensor;
+  if (dtype === "float32" || dtype === "float64") return tensor;
   return tensorOf("float64", shape, Float64Array.from(data, Number));
 }
 

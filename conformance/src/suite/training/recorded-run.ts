@@ -98,7 +98,7 @@ function stepOf({ model, salt, input, sgd: settings }: TrainingGolden): { readon
     optimizer: sgd({ momentum, weightDecay, coupled: true, decayAll: true }),
     rates: Object.fromEntries([...modules].map((module) => [module, lr])),
   });
-  return { open, step: step as Graph };
+  return { open, step };
 }
 
 type Answers = { readonly [name: string]: Answer };
