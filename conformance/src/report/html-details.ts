@@ -170,7 +170,7 @@ function behaviour(report: Report): Html | undefined {
 
 const trainingColumns: readonly Column[] = [
   { name: "section" },
-  { name: "checks", look: "number" },
+  { name: "checks", meaning: "cases, gradients, nodes and records that were run", look: "number" },
   { name: "failed", meaning: "checks over their bounds that nothing excuses", look: "number" },
   { name: "largest share", meaning: "of any check, results of one rounding left out; 0 is exact", look: "number" },
   { name: "first wrong" },

@@ -96,9 +96,17 @@ describe("HTML", () => {
     const page = toHtml(sample());
     expect(page).toContain("First wrong node: layer1.0.conv1");
     expect(page).toContain("none given");
-    // Ops, behaviour and a model, for each of three backends.
-    expect(page.match(/class="cell (good|bad|none)"/g)).toHaveLength(3 * 3);
+    // Ops, behaviour, training and a model, for each of three backends.
+    expect(page.match(/class="cell (good|bad|none)"/g)).toHaveLength(4 * 3);
     expect(page).not.toMatch(/https?:/); // the page needs no other file
+  });
+
+  it("names the first wrong node of a training step", () => {
+    const [report] = sample();
+    const wrong = { name: "fc.gradient", passed: false, share: 3 };
+    const section = { level: "train", name: "nodes of a step", variant: "basic blocks", milliseconds: 4 } as const;
+    const page = toHtml([{ ...report!, sections: [{ ...section, checks: [wrong] }] }]);
+    expect(page).toMatch(/nodes of a step, basic blocks.*fc\.gradient/s);
   });
 
   it("says of every number what it means", () => {
