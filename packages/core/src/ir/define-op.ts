@@ -228,11 +228,16 @@ export function applyDefinition(
     const value = inputs[name];
     return value ? [[name, value]] : [];
   });
-  const attributes = op.attributes(options);
+  const attributes = mapValues(op.attributes(options), owned);
   for (const [name, kind] of Object.entries(op.attributeKinds)) checkKind(op.name, name, attributes[name], kind);
   const shapes = Object.fromEntries(present.map(([name, { shape }]) => [name, shape]));
   const shape = op.shape(shapes, attributes);
   return { kind: "node", op: op.name, name: "", inputs: Object.fromEntries(present), attributes, shape };
+}
+
+/** A copy, so that the node stays as it is when the caller changes a list that it gave. */
+function owned<T>(attribute: T): T {
+  return Array.isArray(attribute) ? (attribute.slice() as T) : attribute;
 }
 
 function checkNames(op: string, what: string, given: object, known: object): void {

@@ -21,6 +21,18 @@ describe("opOf", () => {
     expect(applyOp("conv2d", { x, weight }, { padding: 1 })).toEqual(ops.conv2d({ x, weight }, { padding: 1 }));
   });
 
+  it("keeps a node as it was, whose list the caller changes later", () => {
+    const [shape, stride]: [number[], [number, number]] = [
+      [-1, 18],
+      [1, 1],
+    ];
+    const nodes = [ops.reshape({ x }, { shape }), ops.maxPool2d({ x }, { window: 2, stride })];
+    const before = structuredClone(nodes);
+    shape[1] = 9;
+    stride[0] = 2;
+    expect(nodes).toEqual(before);
+  });
+
   it("names each op after its key", () => {
     for (const [name, op] of Object.entries(ops)) expect(op.name).toBe(name);
   });

@@ -8,7 +8,7 @@ export function unary({ of, x }: UnaryRequest, leaf: Leaf): Translation {
   if (of === "relu") return { y: ops.relu({ x: leaf(x) }) };
   if (of === "sigmoid") return { y: ops.sigmoid({ x: leaf(x) }) };
   if (of === "identity") return { y: ops.subsample({ x: leaf(asImage(x)) }, { stride: 1 }) };
-  return noOp(["sqrt", "squareRoot"], "square root: no op");
+  return { y: ops.sqrt({ x: leaf(asImage(x)) }) };
 }
 
 /** relu(x) − alpha · relu(−x). */
@@ -29,10 +29,10 @@ export function clamp({ x, least, most }: ClampRequest, leaf: Leaf): Translation
 export function binary(request: BinaryRequest, leaf: Leaf): Translation {
   const { of, a, b } = request;
   if (of === "mul") return multiplied(a, b, leaf);
-  if (of === "div") return noOp(["div", "divide"], "division: no op");
   if (of === "pow") return power(a, b.data, leaf);
   const [left, right] = sameShape(a, b);
   if (of === "add") return { y: ops.add({ a: leaf(left), b: leaf(right) }) };
+  if (of === "div") return { y: ops.divide({ a: leaf(asImage(left)), b: leaf(asImage(right)) }) };
   return { y: composed[of](leaf(asImage(left)), leaf(asImage(right)), leaf) };
 }
 

@@ -1,6 +1,6 @@
 import { ops, sizeOf, type Value } from "@residual/core";
 import { filled, leading, type Operand, permuted, viewed } from "../operand.ts";
-import { noOp } from "../refusal.ts";
+import { constraint, noOp } from "../refusal.ts";
 import type { ConcatRequest, PadRequest, ReshapeRequest, SliceRequest, TransposeRequest } from "../request.ts";
 import { around, axisOf, type Leaf, shifted, type Translation } from "./translation.ts";
 
@@ -48,23 +48,27 @@ function bordered(x: Value, padding: readonly [number, number, number, number], 
   return ops.conv2d({ x, weight }, { padding, groups: channels });
 }
 
-/** Only flatten changes a shape. It keeps the first axis, or gets a first axis of size 1. */
+/** flatten where it gives the shape, for it may fold: it keeps the first axis, or gets a first axis of size 1. */
 export function reshape({ x, shape }: ReshapeRequest, leaf: Leaf): Translation {
-  const [rows, rest] = shape;
-  const keeps = shape.length === 2 && sizeOf(x.shape) > 0 && (rows === x.shape[0] || rows === 1);
-  if (!keeps) return noOp(["reshape", "view"], "reshape: ours only flattens all axes but the first");
+  if (sizeOf(x.shape) === 0)
+    return constraint("reshape.C1", () => ops.reshape({ x: leaf(x) }, { shape }), "empty tensors");
+  const [rows] = shape;
+  const isFlat = shape.length === 2 && (rows === x.shape[0] || rows === 1);
+  if (!isFlat) return { y: ops.reshape({ x: leaf(x) }, { shape }) };
   const batch = rows === x.shape[0] ? x.shape.slice(1) : x.shape;
   const inner = batch.length > 3 ? [sizeOf(batch.slice(0, -2)), ...batch.slice(-2)] : [...batch, 1, 1, 1].slice(0, 3);
-  const y = ops.flatten({ x: leaf(viewed(x, [rows!, ...inner])) });
-  if (y.shape[1] !== rest) throw new RangeError(`[${x.shape.join(", ")}] does not flatten to [${shape.join(", ")}]`);
-  return { y };
+  return { y: ops.flatten({ x: leaf(viewed(x, [rows!, ...inner])) }) };
 }
 
-/** subsample keeps every n-th pixel from the first on. No op cuts out a range. */
-export function slice({ x, starts, ends, steps }: SliceRequest, leaf: Leaf): Translation {
+/** sliceChannels cuts out a range; subsample keeps every n-th pixel from the first on. */
+export function slice(request: SliceRequest, leaf: Leaf): Translation {
+  const { x, starts, ends, steps } = request;
   const whole = x.shape.every((size, axis) => starts[axis] === 0 && ends[axis] === size);
   const strided = [...x.shape.keys()].filter((axis) => steps[axis]! > 1);
-  if (!whole || strided.length > 2) return noOp(["slice", "crop"], "slice: ours keeps every n-th pixel from the first");
+  if (!whole && steps.every((step) => step === 1) && starts.every((start, axis) => start < ends[axis]!))
+    return { y: cut(request, leaf) };
+  if (!whole || strided.length > 2)
+    return noOp(["slice", "crop"], "slice: ours has a range, or a step from the first on");
   const axes = [...[...x.shape.keys()].filter((axis) => !strided.includes(axis)), ...strided];
   const sizes = leading(
     strided.map((axis) => x.shape[axis]!),
@@ -77,6 +81,20 @@ export function slice({ x, starts, ends, steps }: SliceRequest, leaf: Leaf): Tra
   const image = viewed(permuted(x, axes), [1, sizeOf(x.shape) / sizeOf(sizes), ...sizes]);
   const layout = (expected: Operand) => permuted(expected, axes);
   return { y: ops.subsample({ x: leaf(image) }, { stride: [down, across] }), layout };
+}
+
+/** The axes one after the other, each as channels of an image. */
+function cut({ x, starts, ends }: SliceRequest, leaf: Leaf): Value {
+  const shape = [...x.shape];
+  let y = leaf(x);
+  for (const [axis, size] of x.shape.entries()) {
+    const [start, end] = [starts[axis]!, ends[axis]!];
+    if (start === 0 && end === size) continue;
+    const image = ops.reshape({ x: y }, { shape: [...around(shape, axis), 1] });
+    shape[axis] = end - start;
+    y = ops.reshape({ x: ops.sliceChannels({ x: image }, { before: start, after: size - end }) }, { shape });
+  }
+  return y;
 }
 
 export function transpose(_request: TransposeRequest, _leaf: Leaf): Translation {

@@ -18,11 +18,11 @@ const reductions: { readonly [of: string]: Reduction } = {
     const magnitude = ops.add({ a: ops.relu({ x }), b: ops.relu({ x: negated(x, leaf) }) });
     return rowSums(ops.flatten({ x: magnitude }), leaf);
   },
+  L2: (x) => ops.sqrt({ x: ops.sum({ x: ops.times({ a: x, b: x }) }, { axes: [2] }) }),
 };
 
 const refusals: { readonly [of: string]: readonly [ops: readonly string[], because: string] } = {
   Product: [["product"], "product over an axis: no op"],
-  L2: [["sqrt", "squareRoot"], "root of a sum of squares: no op takes a root"],
   LogSum: [["log", "logarithm"], "logarithm of a sum: no op takes a logarithm"],
   LogSumExp: [["log", "logSumExp"], "logarithm of a sum of exponentials: logSoftmax takes it off x"],
 };
