@@ -119,7 +119,10 @@ describe.each([
   });
 });
 
-it("takes as much memory after 2,000 steps as after 50", async () => {
+/** 2,000 steps take minutes on a software adapter. */
+const many = process.env.RESIDUAL_GOLDENS === "all" ? 2000 : 250;
+
+it(`takes as much memory after ${many} steps as after 50`, async () => {
   using memory = watchGpuMemory();
   await using executable = await webgpu({ gpu }).compile(steps.sgd);
   const run = async (count: number) => {
@@ -127,7 +130,7 @@ it("takes as much memory after 2,000 steps as after 50", async () => {
     return { device: memory.count(), ...(await resources()) };
   };
   const before = await run(50);
-  const after = await run(1950);
+  const after = await run(many - 50);
   expect(after.device).toBe(before.device);
   expect(after.reachable! - before.reachable!).toBeLessThan(2 ** 20);
   // Dawn frees commands in batches: over 3,500 steps the process went up and down between 226 and 317 MiB.
