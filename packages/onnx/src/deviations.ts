@@ -26,6 +26,7 @@ const onWebgpu: readonly Deviation[] = [
     "fusedConv2d",
     "onnxruntime's Conv with Relu is `max(value, 0.0)`, and WGSL does not define whether `max` keeps NaN",
   ),
+  dropsNaN("clipFactor", "onnxruntime clips by `min` and `max`, and WGSL does not define whether these keep NaN"),
   dropsNaN("softmax", "onnxruntime's Softmax subtracts a `max`, and WGSL does not define whether `max` keeps NaN"),
 ];
 

@@ -42,6 +42,6 @@ describe.each(places)("a process with %j", (options) => {
   it.each(["rounds", "roundsBeside"])("has its memory and its threads back: %s", async (name) => {
     const growth = await run(name, options);
     expect(growth).toMatchObject({ threads: 0 });
-    expect(growth).toSatisfy(({ megabytes }: Growth) => megabytes < 120); // 1600 MB of weights, had they stayed
+    expect(growth).toSatisfy(({ megabytes }: Growth) => megabytes < 120); // 640 MB of weights, had they stayed
   });
 });

@@ -53,7 +53,7 @@ const programs: { readonly [name: string]: (options: WasmOptions) => Promise<unk
   /** Compiles, runs and disposes, over and over: 16 MB of weights each time. */
   rounds(options) {
     const graph = wide(1024, 4);
-    return growth(100, async () => {
+    return growth(40, async () => {
       await using executable = await wasm(options).compile(graph);
       await executable.run({ x: { dtype: "float32", shape: [2, 1024], data: new Float32Array(2048) } });
     });
