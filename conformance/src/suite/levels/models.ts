@@ -53,7 +53,9 @@ function toleranceFor({ stored }: Arithmetic): number {
 function stageCheck(stage: string, answer: Answer, golden: ModelGolden, tolerance: number): Check {
   const { shape, values, scale } = expectedOf(golden, stage);
   if (answer.shape.join() !== shape.join()) return misshapen({ name: stage }, answer.shape, shape);
-  const bound = new Float64Array(values.length).fill(tolerance * golden.fp32[stage]!.relToMax * scale);
+  const measured = tolerance * golden.fp32[stage]!.relToMax * scale;
+  const moved = stage === "probabilities" ? movedByLogits(golden, tolerance) : 0;
+  const bound = Float64Array.from(values, (value) => measured + moved * Math.abs(value));
   const samples = golden.activations?.[stage]?.samples.length ?? Infinity;
   const indexAt = (at: number): number[] => {
     if (at >= samples) return [];
@@ -64,6 +66,15 @@ function stageCheck(stage: string, answer: Answer, golden: ModelGolden, toleranc
     { found: foundOf(answer, golden, stage), expected: values, bound, indexAt },
   );
   return check.worst?.index.length === 0 ? { ...check, what: "its mean, least or largest" } : check;
+}
+
+/**
+ * The largest relative change of a probability whose logits are each off by at most δ, their own tolerance: e^(2δ) − 1,
+ * since e^x and the sum over all classes change by a factor of at most e^δ each.
+ */
+function movedByLogits(golden: ModelGolden, tolerance: number): number {
+  if (!golden.logits) return 0;
+  return Math.expm1(2 * tolerance * golden.fp32.logits!.relToMax * expectedOf(golden, "logits").scale);
 }
 
 export interface Expected {
