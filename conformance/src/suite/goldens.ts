@@ -91,18 +91,23 @@ export function modelName(id: string): ModelName {
   return name;
 }
 
-export interface OpGolden {
+export interface OpGolden<Attributes = { readonly [name: string]: unknown }> {
   readonly id: string;
   readonly op: string;
   readonly file: string;
-  readonly attrs: { readonly [name: string]: unknown };
+  readonly attrs: Attributes;
   readonly inputs: { readonly [name: string]: { readonly tensor: string; readonly shape: readonly number[] } };
   readonly outputs: { readonly [name: string]: { readonly tensor: string; readonly shape: readonly number[] } };
 }
 
-/** The cases of single operators, with the file that holds their tensors. */
-export async function opGoldens(folder: string = ownGoldens): Promise<readonly OpGolden[]> {
-  return (await readJson<{ cases: OpGolden[] }>("ops/index.json", folder)).cases;
+/**
+ * The cases of single operators, with the file that holds their tensors. `Attributes` are those of the operators that
+ * the caller reads.
+ */
+export async function opGoldens<Attributes = OpGolden["attrs"]>(
+  folder: string = ownGoldens,
+): Promise<readonly OpGolden<Attributes>[]> {
+  return (await readJson<{ cases: OpGolden<Attributes>[] }>("ops/index.json", folder)).cases;
 }
 
 export type FloatTensor = Tensor<"float32" | "float64">;

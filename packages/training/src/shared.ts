@@ -22,7 +22,7 @@ export type { TrainedModel } from "./fit/network.ts";
 export { firstNonFiniteValue, NonFiniteError, type NonFinitePlace, type NonFiniteValue } from "./fit/non-finite.ts";
 export type { FitOptions, RunLength } from "./fit/options.ts";
 export type { EpochRecord, RunningSums, TrainingState } from "./fit/state.ts";
-export { type FileName, fileNames, memoryStore, type Store } from "./fit/store.ts";
+export { type FileName, fileNames, type MemoryStore, memoryStore, type Store } from "./fit/store.ts";
 export { type EarlyStopping, shouldStop } from "./metrics/early-stopping.ts";
 export { type Judged, judge } from "./metrics/judged.ts";
 export {

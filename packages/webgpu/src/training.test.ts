@@ -75,10 +75,14 @@ const gathered = trainingStep(bound(), { loss: "crossEntropy", optimizer: sgd(),
 
 type NamedTensors = { readonly [name: string]: Tensor };
 
-async function trained(backend: Backend, step: Graph, inputs: readonly NamedTensors[]): Promise<NamedTensors> {
+async function trained(
+  backend: Backend,
+  step: Graph,
+  inputs: readonly { readonly [name: string]: Tensor<"float32"> }[],
+): Promise<NamedTensors> {
   await using executable = await backend.compile(step);
   let results: NamedTensors = {};
-  for (const each of inputs) results = await executable.run(each as never);
+  for (const each of inputs) results = await executable.run(each);
   return { ...results, ...(await executable.read(variablesOf(step).map(({ name }) => name))) };
 }
 

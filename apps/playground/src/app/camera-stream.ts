@@ -15,6 +15,6 @@ export async function openStream(): Promise<MediaStream> {
 
 /** Why `openStream` has failed, in words. */
 export function cameraProblem(error: unknown): Problem {
-  const { name, message } = error as Error;
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
   return { code: "CameraError", message: reasons[name] ?? `${message}; choose a picture instead` };
 }

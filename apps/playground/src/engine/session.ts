@@ -1,5 +1,5 @@
 import { FormatError, modelNames, type Preprocessing, type WorkOptions } from "@residual/core";
-import { type BackendName, type Classifier, checkFinite, load } from "@residual/pipeline";
+import { type BackendName, backendNames, type Classifier, checkFinite, load } from "@residual/pipeline";
 import { decodeImage, type Picture, type Pixels, type Prediction, preprocess, topK } from "@residual/vision";
 import { knownWeights } from "@residual/weights";
 import { type ClassMaps, type Heat, heatOf, mapsOf } from "./class-maps.ts";
@@ -20,7 +20,7 @@ export interface Loaded {
   readonly classes: number;
   readonly notes: readonly string[];
   readonly backend: {
-    readonly name: string;
+    readonly name: BackendName;
     readonly library: string;
     readonly version: string;
     readonly device: string;
@@ -179,7 +179,9 @@ async function decode(picture: Picture, signal: WorkOptions["signal"]): Promise<
 }
 
 function factsOf({ model, weights, notes, backend, preprocessing, graph }: Classifier): Omit<Loaded, "loadMs"> {
-  const { name, library, version, device, reason } = backend;
+  const { library, version, device, reason } = backend;
+  const name = backendNames.find((each) => each === backend.name);
+  if (!name) throw new RangeError(`${backend.name} is not one of ${backendNames.join(", ")}`);
   return {
     model,
     weights,

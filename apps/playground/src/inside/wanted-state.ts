@@ -1,5 +1,4 @@
 import { signal } from "@preact/signals";
-import type { BackendName } from "@residual/pipeline";
 import { during, network, request } from "../app/state.ts";
 import { type Learner, startLearner } from "../engine/engine.ts";
 import type { LoadRequest } from "../engine/session.ts";
@@ -54,7 +53,7 @@ export async function drawWanted(layer: string, channel: number, title: string):
   await during(`Drawing what ${title} wants to see`, async (work) => {
     const options = { signal: AbortSignal.any([work.signal, other]) };
     const worker = workerFor(of);
-    const backend = using.backend.name as BackendName;
+    const backend = using.backend.name;
     const open = { network: { weights: of.weights, model: of.model }, backend, layer };
     await worker.call("openLayer", open, { ...options, onProgress: work.onProgress });
     let from: Climbed["planes"] | string = salt;

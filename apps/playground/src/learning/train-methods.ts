@@ -85,7 +85,7 @@ export const training = {
     const missing = new Set(unreadable);
     const read = ({ examples }: Dataset) => examples.filter(({ name }) => !missing.has(name));
     checkRead(train.labels, read(train));
-    const weights = (await store.load("best")) as Uint8Array<ArrayBuffer>;
+    const weights = (await store.load("best"))!; // the end of the last layer's training saved it
     const judgedPictures = judged.map(({ index, ...rest }) => ({ ...rest, id: Number(read(heldOut)[index]!.name) }));
     const taught: Taught = {
       weights,

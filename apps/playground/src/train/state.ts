@@ -117,7 +117,7 @@ export async function train(): Promise<void> {
   const pictures = new Map(given.flatMap((each) => each.pictures.map((shot) => [shot.id, shot] as const)));
   underWay.value = { accuracies: [] };
   const start = performance.now();
-  const taught = await during("Training", (work) => ask(given, from, using.backend.name as BackendName, work));
+  const taught = await during("Training", (work) => ask(given, from, using.backend.name, work));
   underWay.value = undefined;
   if (!taught) return;
   const { weights, ...facts } = taught;

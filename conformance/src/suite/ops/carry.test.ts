@@ -1,7 +1,8 @@
-import { evaluateOp, fill, mapValues, type OpName, type Tensor, tensorOf, toFloat64 } from "@residual/core";
+import { fill, mapValues, type OpName, type Tensor, tensorOf, toFloat64 } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { randomTrials } from "../cases/random.ts";
 import { outputShape } from "../trial.ts";
+import { evaluate } from "./carry.ts";
 import { opNames, suiteOf, suites, trainingOpNames } from "./suites.ts";
 
 type Tensors = { readonly [input: string]: Tensor<"float64"> };
@@ -44,9 +45,7 @@ describe("inputs within their errors give an answer within what the op carries o
       for (const most of [1e-6, 0.1]) {
         const { errors, others } = moved(op, inputs, most);
         const carried = suiteOf(op).carry!(inputs, errors, attributes, shape);
-        const [exact, other] = [inputs, others].map((each) =>
-          evaluateOp({ op, attributes: attributes as never }, each, shape),
-        );
+        const [exact, other] = [inputs, others].map((each) => evaluate(op, each, attributes, shape));
         for (const [i, value] of exact!.entries()) {
           const distance = Math.abs(other![i]! - value);
           expect(distance, `${op}[${i}]`).toBeLessThanOrEqual(carried[i]! + ROUNDING * (1 + Math.abs(value)));

@@ -74,7 +74,7 @@ const gradientNames: { readonly [input: string]: string } = {
 
 /** PyTorch's recorded gradients of single operators, and its recorded steps of SGD. */
 export async function* recordedGradients(held: BackendUnderTest): AsyncGenerator<Check> {
-  const all = await opGoldens(held.goldens);
+  const all = await opGoldens<Recorded & Descent>(held.goldens);
   const cases = all.filter(({ op }) => op in kinds || op === "sgd");
   async function* checks() {
     for (const golden of cases) {
@@ -88,7 +88,11 @@ export async function* recordedGradients(held: BackendUnderTest): AsyncGenerator
 
 type Tensors = { readonly [name: string]: FloatTensor };
 
-async function* gradientChecks(held: BackendUnderTest, golden: OpGolden, recorded: Tensors): AsyncGenerator<Check> {
+async function* gradientChecks(
+  held: BackendUnderTest,
+  golden: OpGolden<Recorded & Descent>,
+  recorded: Tensors,
+): AsyncGenerator<Check> {
   const { labels, ...others } = recorded;
   const isLoss = labels !== undefined;
   const target = isLoss ? { target: oneHot([...labels.data], others.x!.shape[1]!) } : {};
@@ -97,7 +101,7 @@ async function* gradientChecks(held: BackendUnderTest, golden: OpGolden, recorde
     (name) => name in tensors && name !== "dy",
   );
   const inputs = Object.fromEntries(names.map((name) => [name, input(name, tensors[name]!.shape)]));
-  const outputs = kinds[golden.op]!(inputs, golden.attrs as unknown as Recorded);
+  const outputs = kinds[golden.op]!(inputs, golden.attrs);
   const forward: Graph = graph({ name: golden.id, inputs, outputs });
   const by = names.filter((name) => name in gradientNames);
   const whole: Graph = isLoss
@@ -116,8 +120,12 @@ async function* gradientChecks(held: BackendUnderTest, golden: OpGolden, recorde
 }
 
 /** Three steps of torch.optim.SGD on one tensor. */
-async function* descentChecks({ backend, arithmetic, work }: BackendUnderTest, golden: OpGolden, tensors: Tensors) {
-  const { lr, momentum, weightDecay, nesterov } = golden.attrs as unknown as Descent;
+async function* descentChecks(
+  { backend, arithmetic, work }: BackendUnderTest,
+  golden: OpGolden<Recorded & Descent>,
+  tensors: Tensors,
+) {
+  const { lr, momentum, weightDecay, nesterov } = golden.attrs;
   const parameter = variable("p", inFloat32(tensors.p!));
   const [gradient, learningRate] = [input("g", tensors.p!.shape), input("learningRate", [])];
   const optimizer = sgd({ momentum, nesterov, weightDecay, coupled: true, decayAll: true });
@@ -129,7 +137,7 @@ async function* descentChecks({ backend, arithmetic, work }: BackendUnderTest, g
     updates: optimizer({ trained, learningRate }),
   });
   await using executable = await backend.compile(step, work);
-  const bounds = descentBounds(golden.attrs as unknown as Descent, tensors, arithmetic);
+  const bounds = descentBounds(golden.attrs, tensors, arithmetic);
   for (const at of [0, 1, 2]) {
     await executable.run({ g: inFloat32(tensors[`g${at}`]!), learningRate: tensor([], [1]) }, work);
     const { p } = await executable.read(["p"], work);

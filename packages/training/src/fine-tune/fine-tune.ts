@@ -1,7 +1,14 @@
-import { adamw } from "@residual/core";
+import { adamw, type NamedSource, type RealTensor } from "@residual/core";
 import { OptionError } from "@residual/pipeline";
 import { encodeSafetensors, readTensors, readWeights, Weights } from "@residual/weights";
-import { type Checkpoint, checkRecipe, decodeCheckpoint, encodeCheckpoint, type Recipe } from "../fit/checkpoint.ts";
+import {
+  type Checkpoint,
+  checkRecipe,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  isReal,
+  type Recipe,
+} from "../fit/checkpoint.ts";
 import { evaluate } from "../fit/evaluate.ts";
 import { type FitPlatform, type Fitted, fitOn } from "../fit/fit.ts";
 import type { FitOptions } from "../fit/options.ts";
@@ -158,14 +165,17 @@ async function kept(
   { recipe, state }: Omit<Checkpoint, "variables">,
 ): Promise<Weights> {
   const head = await readTensors(fitted.weights);
-  const tensors = new Map([...network.weights.tensors, ...head.tensors]) as Weights["tensors"];
+  const tensors = new Map<string, NamedSource>([...network.weights.tensors, ...head.tensors]);
   const read = await readTensors(new Weights(tensors, network.metadata));
   const { epoch, accuracy, loss } = state.best!;
   const facts = { epoch: String(epoch), accuracy: String(accuracy), loss: String(loss) };
   const pieces = encodeSafetensors(read.tensors, { ...network.metadata, ...facts });
   // averages begin as the weights do
-  const known = names.map((name) => [name, read.tensors.get(name.replace(/\.ema$/, ""))] as const);
-  const variables = new Map(known.filter(([, tensor]) => tensor)) as Checkpoint["variables"];
+  const known = names.flatMap((name): [string, RealTensor][] => {
+    const tensor = read.tensors.get(name.replace(/\.ema$/, ""));
+    return tensor && isReal(tensor) ? [[name, tensor]] : [];
+  });
+  const variables = new Map(known);
   const checkpoint = await encodeCheckpoint({ recipe, state, variables });
   await store.save([
     { name: "best", pieces },

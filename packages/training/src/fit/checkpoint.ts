@@ -41,10 +41,20 @@ export async function decodeCheckpoint(source: WeightsSource): Promise<Checkpoin
     throw new FormatError(`${name}: found no checkpoint of a training run; give the file that a run has written`);
   if (version !== VERSION)
     throw new FormatError(`${name}: found a checkpoint of version ${version}, expected ${VERSION}; use its Residual`);
-  const variables = tensors as ReadonlyMap<string, RealTensor>;
+  const variables = new Map<string, RealTensor>();
+  for (const [variable, tensor] of tensors) {
+    if (!isReal(tensor))
+      throw new FormatError(`${name}: found ${variable} of ${tensor.dtype}, expected float32; it is damaged`);
+    variables.set(variable, tensor);
+  }
   if (digest !== (await digestOf({ recipe, state }, variables)))
     throw new FormatError(`${name}: its digest is not that of its contents; the file is damaged: go on from a copy`);
   return { recipe: JSON.parse(recipe) as Recipe, state: JSON.parse(state) as TrainingState, variables };
+}
+
+/** Variables have real numbers, while files may hold counters as well. */
+export function isReal(tensor: Tensor): tensor is RealTensor {
+  return tensor.dtype === "float32" || tensor.dtype === "float64";
 }
 
 /** The fields in one order: equal states are the same text, whether the run was interrupted or not. */

@@ -19,9 +19,14 @@ export interface Store {
   save(files: readonly { readonly name: FileName; readonly pieces: readonly Uint8Array[] }[]): Promise<void>;
 }
 
+/** A store whose files are bytes. */
+export interface MemoryStore extends Store {
+  load(name: FileName): Promise<Uint8Array<ArrayBuffer> | undefined>;
+}
+
 /** Keeps the files in memory: they end with the program. */
-export function memoryStore(): Store {
-  const files = new Map<FileName, Uint8Array>();
+export function memoryStore(): MemoryStore {
+  const files = new Map<FileName, Uint8Array<ArrayBuffer>>();
   return {
     load: async (name) => files.get(name),
     async save(saved) {
@@ -30,7 +35,7 @@ export function memoryStore(): Store {
   };
 }
 
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
+function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
   let offset = 0;
   for (const piece of pieces) {

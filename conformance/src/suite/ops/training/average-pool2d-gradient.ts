@@ -1,4 +1,4 @@
-import { ops, tensor } from "@residual/core";
+import { applyOp, concrete, input, tensor } from "@residual/core";
 import { averagePool2d } from "../average-pool2d.ts";
 import { counting } from "../numbers.ts";
 import type { OpSuite } from "../op-suite.ts";
@@ -39,7 +39,7 @@ export const averagePool2dGradient: OpSuite<"averagePool2dGradient"> = {
   special: [],
   draft: averagePool2d.draft.map(({ shapes, attributes = {} }) => {
     const x = shapes.x!;
-    const dy = ops.averagePool2d.shape({ x }, ops.averagePool2d.attributes(attributes as never)) as readonly number[];
-    return { shapes: { dy }, attributes: { ...attributes, size: x.slice(2) } };
+    const { shape } = applyOp("averagePool2d", { x: input("x", x) }, attributes);
+    return { shapes: { dy: concrete(shape, 1) }, attributes: { ...attributes, size: x.slice(2) } };
   }),
 };

@@ -1,4 +1,4 @@
-import { ops, tensor } from "@residual/core";
+import { applyOp, concrete, input, ops, tensor } from "@residual/core";
 import { evaluate } from "../carry.ts";
 import { maxPool2d } from "../max-pool2d.ts";
 import { counting, nine } from "../numbers.ts";
@@ -45,12 +45,10 @@ export const maxPool2dGradient: OpSuite<"maxPool2dGradient"> = {
     },
   ],
   special: [],
-  draft: maxPool2d.draft.map(({ shapes, attributes }) => {
-    const { x } = shapes as { readonly x: readonly number[] };
-    return {
-      shapes: { x, dy: ops.maxPool2d.shape({ x }, ops.maxPool2d.attributes(attributes as never)) as number[] },
-      attributes: attributes!,
-    };
+  draft: maxPool2d.draft.map(({ shapes, attributes = {} }) => {
+    const x = shapes.x!;
+    const { shape } = applyOp("maxPool2d", { x: input("x", x) }, attributes);
+    return { shapes: { x, dy: concrete(shape, 1) }, attributes };
   }),
   /** A pixel is in ⌈window / stride⌉ windows of each axis at the most. */
   bound: ({ x, dy }, attributes, answer) => {
