@@ -42,7 +42,7 @@ test("what a class wants to see is drawn live, with Node's numbers, and the draw
   await isSound(page, "what a channel wants to see", '[aria-label="What cat wants to see"]');
 });
 
-/** A channel's largest number for the noise, and after so many steps. */
+/** The largest number of a channel's map: of the noise, and of the picture after `steps` steps. */
 async function peaksInNode(layer: string, channel: number, steps: number): Promise<readonly [number, number]> {
   const network = await prepare({});
   const graph = ascentGraph(network.graph, layer);

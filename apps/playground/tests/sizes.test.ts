@@ -34,7 +34,7 @@ test("all that the page's script imports is named in the HTML, and so counted", 
   for (const [, file] of script.matchAll(/(?:from|import)\s*"\.\/([^"]+)"/g)) expect(html).toContain(file);
 });
 
-/** What the worker needs of core before it answers, as the build makes it, in a chunk of its own. */
+/** The code of core that the worker imports statically, bundled as one chunk. */
 async function bundledCore(): Promise<string> {
   const chunks = new Map((await workerChunks([])).map((chunk) => [chunk.fileName, chunk]));
   const needed = new Set([...chunks.values()].filter(({ isEntry }) => isEntry));

@@ -23,7 +23,7 @@ import { NodeBuilder } from "./node-builder.ts";
  * A graph as an ONNX model: plain data, not yet encoded. Values keep their names, so that a viewer shows
  * `layer3.5.conv2`, and initializers have the names of their parameters. Both dialects are ONNX of opset 17; "webgpu"
  * avoids operators that onnxruntime's WebGPU lacks or computes wrongly. A `block` above 1 is the size of onnxruntime's
- * blocked layout on this machine, in which the model then keeps images: such a model is no file for others.
+ * blocked layout on this machine, in which the model then keeps images: such a model runs on this kind of machine only.
  *
  * Throws UnsupportedError for open parameters, and for an output with the name of an input unless it is that input.
  */

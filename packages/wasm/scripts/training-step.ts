@@ -129,13 +129,12 @@ async function profile(): Promise<void> {
   }
   const sorted = [...times].sort(([, a], [, b]) => b.ms - a.ms);
   const sum = sorted.reduce((total, [, { ms }]) => total + ms, 0);
-  console.log(
-    `${sum.toFixed(0)} ms in ${calls.length} calls of ${kernelsOf(plan).length} steps, ${(addresses.end / 1e6).toFixed(0)} MB`,
-  );
-  for (const [name, { ms, calls: count, work }] of sorted.slice(0, 60))
-    console.log(
-      `${ms.toFixed(2).padStart(8)} ms ${String(count).padStart(4)} × ${(work / ms / 1e6).toFixed(1).padStart(6)} G/s  ${name}`,
-    );
+  const megabytes = (addresses.end / 1e6).toFixed(0);
+  console.log(`${sum.toFixed(0)} ms in ${calls.length} calls of ${kernelsOf(plan).length} steps, ${megabytes} MB`);
+  for (const [name, { ms, calls: count, work }] of sorted.slice(0, 60)) {
+    const rate = (work / ms / 1e6).toFixed(1).padStart(6);
+    console.log(`${ms.toFixed(2).padStart(8)} ms ${String(count).padStart(4)} × ${rate} G/s  ${name}`);
+  }
 }
 
 await (values.kernels ? profile() : compare());

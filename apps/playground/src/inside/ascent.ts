@@ -32,7 +32,7 @@ const SQUARES = 100;
  * is largest for a white or a black picture in the first layers. x is the layer's output, but of a ReLU its input:
  * behind a ReLU a silent channel has the gradient 0, and no step would wake it.
  *
- * Throws ShapeError for a name that is no value's.
+ * Throws ShapeError if the network has no value of that name.
  */
 export function ascentGraph(network: Graph<"image">, name: string): AscentGraph {
   const layer = valueNamed(network, name);

@@ -17,6 +17,9 @@ export function WantedCard() {
   const title = isMaps ? `map ${name}` : Number.isNaN(Number(name)) ? name : `number ${name}`;
   const found = wanted.value.get(keyOf(layer, at));
   const isDrawing = drawn.value === keyOf(layer, at);
+  const explanation =
+    `Not a part of the photo: a picture that begins as grey noise, and is changed ${STEPS} times toward what makes ` +
+    `${isMaps ? "the numbers of this map" : "this number"} larger. The gradient by each pixel says which way.`;
   return (
     <Card title={`What ${title} wants to see`}>
       <div class={found ? "inside-wanted" : undefined}>
@@ -27,10 +30,7 @@ export function WantedCard() {
           </figure>
         )}
         <div class="inside-beside">
-          <p>
-            Not a part of the photo: a picture that begins as grey noise, and is changed {STEPS} times toward what makes{" "}
-            {isMaps ? "the numbers of this map" : "this number"} larger. The gradient by each pixel says which way.
-          </p>
+          <p>{explanation}</p>
           {found && (
             <>
               <dl class="inside-facts figures">

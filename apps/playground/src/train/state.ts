@@ -92,10 +92,8 @@ async function reading(given: readonly GivenFiles[], take: (label: string, shots
         onProgress({ stage: `${++done} of ${total}`, done, total });
       }
   });
-  if (refused.length > 0)
-    tell(
-      `${few(refused)} left out: ${refused.length === 1 ? "not a picture" : "not pictures"} that this browser can read.`,
-    );
+  const what = refused.length === 1 ? "not a picture" : "not pictures";
+  if (refused.length > 0) tell(`${few(refused)} left out: ${what} that this browser can read.`);
 }
 
 const tell = (sentence: string): void => {

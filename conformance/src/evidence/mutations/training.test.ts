@@ -69,7 +69,8 @@ it("are in the docs", async () => {
   const text = [
     "# Planted bugs: gradients and optimizers",
     "",
-    `${trainingMutations.length} bugs are planted, one at a time, in a backend that passes level train without them. Each has to be caught by every`,
+    `${trainingMutations.length} bugs are planted, one at a time, in a backend that passes level train without them. ` +
+      "Each has to be caught by every",
     "check named here; in the step of a small net the first node that fails has to be the one in bold. `vitest run",
     "mutations/training -u` in `conformance/` writes this page. Bugs of inference: [planted bugs](planted-bugs.md).",
     "",

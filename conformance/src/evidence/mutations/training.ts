@@ -264,12 +264,12 @@ const ofOptimizers: readonly TrainingMutation[] = [
     caught: [byHand("descend: against the direction"), basic("conv1.weight.next")],
   },
   {
-    bug: "a parameter's own rate is ignored",
+    bug: "the parameter's rate factor is ignored",
     bugs: one(
       "descend",
       misled("descend", () => ({ attributes: { rate: 1 } })),
     ),
-    caught: [byHand("descend: a rate of its own")],
+    caught: [byHand("descend: the parameter's rate factor")],
   },
   {
     bug: "Adam's second moment holds the gradient, not its square",

@@ -29,8 +29,8 @@ export interface TrainedNet {
 }
 
 /**
- * Between them nearly every op of training: both kinds of blocks, the shortcuts with gradients of their own, groups,
- * gates, and the parts of a step.
+ * The nets together have nearly every op of training: both kinds of blocks, each kind of shortcut, groups, gates, and
+ * the parts of a step.
  */
 export const smallNets: readonly TrainedNet[] = [
   {

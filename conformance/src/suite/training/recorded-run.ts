@@ -30,8 +30,8 @@ const TOLERANCE = 10;
 export const AFTER_KINKS = { loss: 2.9e-5, parameters: 1.5e-3, statistics: 6.1e-4, logits: 5.4e-4 } as const;
 
 /**
- * Below this margin the first step may meet kinks too, so nearly all tensors have to agree, not all. Later steps then
- * get ten times the errors above, since each float32 run meets kinks of its own.
+ * Below this margin the first step may meet kinks too, so nearly all tensors have to agree, not all. The
+ * bounds of later steps are then ten times the errors above, since float32 runs differ in the kinks that they meet.
  */
 const CLEAR = 5;
 const NEARLY_ALL = 0.9;

@@ -28,9 +28,12 @@ export function lineChart({ title, series, range, format }: ChartOptions): Html 
 <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}: ${series.map(words(format)).join("; ")}">
 ${ticks.map(
   (tick) =>
-    html`<line class="grid" x1="${LEFT}" x2="${WIDTH - 12}" y1="${fixed(y(tick))}" y2="${fixed(y(tick))}"/><text x="${LEFT - 6}" y="${fixed(y(tick) + 4)}" text-anchor="end">${format(tick)}</text>`,
+    html`<line class="grid" x1="${LEFT}" x2="${WIDTH - 12}" y1="${fixed(y(tick))}" y2="${fixed(y(tick))}"/>
+<text x="${LEFT - 6}" y="${fixed(y(tick) + 4)}" text-anchor="end">${format(tick)}</text>`,
 )}
-${epochTicks(count).map((epoch) => html`<text x="${fixed(x(epoch - 1))}" y="${HEIGHT - 8}" text-anchor="middle">${epoch}</text>`)}
+${epochTicks(count).map(
+  (epoch) => html`<text x="${fixed(x(epoch - 1))}" y="${HEIGHT - 8}" text-anchor="middle">${epoch}</text>`,
+)}
 ${series.map(({ values }, at) => line(values, at, x, y))}
 </svg>
 <p class="key">${series.map(({ name }, at) => html`<span><i class="series${at}"></i>${name}</span>`)}</p></figure>\n`;

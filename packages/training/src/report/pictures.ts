@@ -22,12 +22,14 @@ export function figures(judged: readonly Judged[], pictures: Pictures): Html {
   return html`<div class="pictures">${judged.map((each) => figure(each, pictures))}</div>\n`;
 }
 
+const small = (isSmall: boolean): Html | undefined => (isSmall ? html` class="small"` : undefined);
+
 function figure({ index, label, predicted, confidence }: Judged, { examples, labels, pictures }: Pictures): Html {
   const { name } = examples[index]!;
   const { thumbnail, link } = pictures.get(index) ?? {};
   const words = `${labels[label]}, predicted ${labels[predicted]}`;
   const image = thumbnail
-    ? html`<img src="${thumbnail.source}" alt="${name}: ${words}" loading="lazy"${thumbnail.isSmall ? html` class="small"` : undefined}>`
+    ? html`<img src="${thumbnail.source}" alt="${name}: ${words}" loading="lazy"${small(thumbnail.isSmall)}>`
     : html`<span class="none">${name}</span>`;
   const linked = link === undefined ? image : html`<a href="${link}">${image}</a>`;
   const verdict = label === predicted ? labels[label] : html`<b>${labels[predicted]}</b>, is ${labels[label]}`;

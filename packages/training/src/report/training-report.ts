@@ -55,16 +55,18 @@ export function trainingReport(data: ReportData): string {
 <body>
 <main>
 <h1>${title}</h1>
-<p>${right} of ${counted(judged.length, "held-out picture")} right (${percent(found.accuracy)})${best.epoch === 0 ? ", by the last layer alone" : `, after epoch ${best.epoch}`}; mean loss ${best.loss.toFixed(3)}.</p>
+<p>${right} of ${counted(judged.length, "held-out picture")} right (${percent(found.accuracy)}),
+${best.epoch === 0 ? "by the last layer alone" : `after epoch ${best.epoch}`}; mean loss ${best.loss.toFixed(3)}.</p>
 <dl>${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>\n`)}</dl>
-${unreadable.length > 0 ? html`<details><summary>${counted(unreadable.length, "picture")} could not be read</summary><ul>${unreadable.map((name) => html`<li>${name}</li>`)}</ul></details>` : undefined}
+${unread(unreadable)}
 ${curves("Curves", "of augmented pictures", data.history)}
 ${curves("The last layer alone", "of the features that the rest computed", data.headHistory)}
 <h2>Confusion</h2>
 ${confusion(found.confusion, labels, chosen.cells, picturesOf(data))}
 ${worst(chosen, data)}
 <h2>Classes</h2>
-<p class="soft">Precision: the share of pictures predicted as the class that are of it. Recall: the share of the class's pictures that were predicted so.</p>
+<p class="soft">Precision: the share of pictures predicted as the class that are of it.
+Recall: the share of the class's pictures that were predicted so.</p>
 ${tableOf(
   ["class", "pictures", "precision", "recall"],
   found.perClass.map(({ images, precision, recall }, label) => [
@@ -84,6 +86,13 @@ ${reliability(found.calibration)}
 }
 
 const picturesOf = ({ examples, labels, pictures }: ReportData): Pictures => ({ examples, labels, pictures });
+
+function unread(names: readonly string[]): Html | undefined {
+  if (names.length === 0) return undefined;
+  const items = names.map((name) => html`<li>${name}</li>`);
+  return html`<details><summary>${counted(names.length, "picture")} could not be read</summary>
+<ul>${items}</ul></details>`;
+}
 
 function curves(heading: string, of: string, history: readonly EpochRecord[]): Html | undefined {
   if (history.length === 0) return undefined;

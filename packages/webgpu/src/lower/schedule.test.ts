@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { Dispatch } from "./plan.ts";
 import { scheduleOf } from "./schedule.ts";
 
-/** Dispatches by the ids of the values that each reads. A dispatch computes the value of its own index. */
+/** Dispatch i computes value i. Each argument lists the ids of the values that one dispatch reads. */
 const reading = (...inputs: readonly (readonly number[])[]): readonly Dispatch[] =>
   inputs.map((ids, output) => ({
     node: "",

@@ -12,7 +12,7 @@ export const descend: OpSuite<"descend"> = {
       expected: tensor([2], [-1, 6]),
     },
     {
-      name: "a rate of its own",
+      name: "the parameter's rate factor",
       inputs: { parameter: tensor([1], [1]), direction: tensor([1], [4]), learningRate: tensor([], [0.5]) },
       options: { rate: 0.25 },
       expected: tensor([1], [0.5]),
