@@ -2,7 +2,7 @@ import { type AnyNode, type Graph, is, type Leaf, type Lowering, type Node, node
 import type { ModelBuilder } from "./model-builder.ts";
 import { NodeBuilder } from "./node-builder.ts";
 
-type NormOp = "batchMean" | "batchVariance" | "batchNorm" | "batchNormScaleGradient" | "batchNormInputGradient";
+export type NormOp = "batchMean" | "batchVariance" | "batchNorm" | "batchNormScaleGradient" | "batchNormInputGradient";
 
 /** The rows of batch norms, in training and otherwise. */
 export function batchNormRows(model: ModelBuilder, graph: Graph): Required<Pick<Lowering<string>, NormOp>> {

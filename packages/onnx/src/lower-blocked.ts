@@ -1,5 +1,6 @@
 import { type AnyNode, type AttributesOf, is, type Lowering, mapValues } from "@residual/core";
 import { BLOCKED_DOMAIN, type BlockedLayout } from "./blocked-layout.ts";
+import type { NormOp } from "./lower-batch-norm.ts";
 import { reluMask } from "./lower-gradients.ts";
 import { weightGradient } from "./lower-weight-gradient.ts";
 import type { ModelBuilder, OnnxAttributes } from "./model-builder.ts";
@@ -8,19 +9,16 @@ import { NodeBuilder } from "./node-builder.ts";
 type Shape = readonly [number, number, number, number];
 type Row = (node: AnyNode, names: { readonly [input: string]: string }) => string;
 
+/** The plain rows. Of the composite ops, they have those that the rows of blocks fall back to. */
+export type PlainRows = Lowering<string> & Required<Pick<Lowering<string>, NormOp | "channelSum">>;
+
 /**
  * Rows that keep images in onnxruntime's blocked layout, whose convolutions take 55 to 70 % of the plain ones' time for
  * 3×3 kernels. For constant weights onnxruntime uses it by itself; in training weights change, and each run puts them
  * into blocks. An op without a row here is lowered by its plain row, and so are images that do not fit.
  */
-export function blockedLowering(model: ModelBuilder, layout: BlockedLayout, rows: Lowering<string>): Lowering<string> {
-  const plain = mapValues(rows as unknown as { readonly [op: string]: Row }, (row): Row => {
-    return (node, names) =>
-      row(
-        node,
-        mapValues(names, (name) => layout.plain(name)),
-      );
-  }) as unknown as Required<Lowering<string>>;
+export function blockedLowering(model: ModelBuilder, layout: BlockedLayout, rows: PlainRows): Lowering<string> {
+  const plain = outOfBlocks(layout, rows);
   return {
     ...plain,
     ...elementwiseRows(model, layout, plain),
@@ -29,11 +27,23 @@ export function blockedLowering(model: ModelBuilder, layout: BlockedLayout, rows
   };
 }
 
+/** The same rows, which take their inputs out of blocks. The compiler cannot see that a row gets its own node. */
+function outOfBlocks(layout: BlockedLayout, rows: PlainRows): PlainRows {
+  const inPlain = (row: Row): Row => {
+    return (node, names) =>
+      row(
+        node,
+        mapValues(names, (name) => layout.plain(name)),
+      );
+  };
+  return mapValues(rows as unknown as { readonly [op: string]: Row }, inPlain) as unknown as PlainRows;
+}
+
 /** Operators on elements: in blocks if one of their inputs is. */
 function elementwiseRows(
   model: ModelBuilder,
   layout: BlockedLayout,
-  plain: Required<Lowering<string>>,
+  plain: PlainRows,
 ): Pick<Lowering<string>, "add" | "padChannels" | "relu" | "reluGradient" | "subsample"> {
   const inBlocks = (node: AnyNode, names: { readonly [input: string]: string }) =>
     layout.fits(node.shape) && Object.values(names).some((name) => layout.isNative(name))
@@ -82,7 +92,7 @@ function elementwiseRows(
 function convolutionRows(
   model: ModelBuilder,
   layout: BlockedLayout,
-  plain: Required<Lowering<string>>,
+  plain: PlainRows,
 ): Pick<Lowering<string>, "conv2d" | "conv2dInputGradient" | "conv2dWeightGradient"> {
   const convolve = (node: AnyNode, inputs: readonly string[], attributes: OnnxAttributes) =>
     layout.declare(node, (output) => model.add("Conv", output, inputs, attributes, BLOCKED_DOMAIN));
@@ -155,12 +165,10 @@ function turnedWeightInBlocks(at: NodeBuilder, weight: string, shape: Shape, blo
   return at.reshape("weight/blocks", turned, [channels, outputs, kh, kw]);
 }
 
-type NormOp = "batchMean" | "batchVariance" | "batchNorm" | "batchNormScaleGradient" | "batchNormInputGradient";
-
 function normRows(
   model: ModelBuilder,
   layout: BlockedLayout,
-  plain: Required<Lowering<string>>,
+  plain: PlainRows,
 ): Pick<Lowering<string>, NormOp | "channelSum"> {
   const at = (node: AnyNode) => new NodeBuilder(model, node);
   const sumsOf = (node: AnyNode, value: string) =>

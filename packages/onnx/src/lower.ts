@@ -3,7 +3,6 @@ import {
   type Attributes,
   type AttributesOf,
   type Graph,
-  type Lowering,
   lower,
   parametersOf,
   UnsupportedError,
@@ -11,7 +10,7 @@ import {
 } from "@residual/core";
 import { BlockedLayout } from "./blocked-layout.ts";
 import { batchNormRows } from "./lower-batch-norm.ts";
-import { blockedLowering } from "./lower-blocked.ts";
+import { blockedLowering, type PlainRows } from "./lower-blocked.ts";
 import { convolution } from "./lower-convolution.ts";
 import { conv2dInputGradient, maxPool2dGradient, reluMask } from "./lower-gradients.ts";
 import { weightGradient } from "./lower-weight-gradient.ts";
@@ -70,7 +69,7 @@ function checkBound(graph: Graph): void {
 }
 
 /** The lowering of each op. T is the name of an ONNX value. onnxruntime fuses the parts of composite ops itself. */
-const lowering = (model: ModelBuilder, graph: Graph): Lowering<string> => ({
+const lowering = (model: ModelBuilder, graph: Graph): PlainRows => ({
   ...batchNormRows(model, graph),
   add: (node, { a, b }) => model.emit("Add", node, [a, b]),
   affine(node, { x }) {

@@ -1,12 +1,7 @@
 import {
-  type AnyNode,
-  differentiate,
   fixtureInput,
   fixtureWeights,
   type Graph,
-  graph,
-  input,
-  ops,
   type ResNetSpec,
   resnet,
   select,
@@ -16,15 +11,15 @@ import {
   tensorOf,
   trainable,
   trainingStep,
-  type Value,
   variablesOf,
   variants,
 } from "@residual/core";
+import { type GradientGolden, gradientGoldens } from "@residual/kit/testing/gradient-goldens";
 import { describe, expect, it } from "vitest";
 import { backendOn } from "./backend.ts";
 import { onnx } from "./index.ts";
 import { nodeRuntime } from "./runtime/node/runtime.ts";
-import { type OpGolden, opGoldens, type Recorded, readGolden, type TrainingGolden } from "./testing/goldens.ts";
+import { type Recorded, readGolden, type TrainingGolden } from "./testing/goldens.ts";
 
 /** The layout of images in onnxruntime: the plain one, and this machine's blocks. */
 const layouts = {
@@ -37,43 +32,17 @@ const backend = layouts["in the plain layout"];
 const ROUNDOFF = 2 ** -24;
 
 describe("gradients of single ops agree with PyTorch's", () => {
-  /** The op of each kind of case; the inputs have PyTorch's names. */
-  const kinds: {
-    readonly [kind: string]: (inputs: { [name: string]: Value }, attributes: OpGolden["attrs"]) => AnyNode;
-  } = {
-    conv2d_grad: ({ x, w, b }, { stride, pads, dilation, groups }) =>
-      ops.conv2d({ x: x!, weight: w!, bias: b }, { stride, padding: pads, dilation, groups }),
-    batch_norm_train({ x, gamma, beta }, { epsilon }) {
-      const mean = ops.batchMean({ x: x! });
-      const variance = ops.batchVariance({ x: x!, mean });
-      return ops.batchNorm({ x: x!, scale: gamma!, shift: beta!, mean, variance }, { epsilon });
-    },
-    max_pool2d_grad: ({ x }, { kernel, stride, pads }) =>
-      ops.maxPool2d({ x: x! }, { window: kernel, stride, padding: pads }),
-    relu_grad: ({ x }) => ops.relu({ x: x! }),
-    global_avg_pool_grad: ({ x }) => ops.globalAveragePool({ x: x! }),
-    linear_grad: ({ x, w, b }) => ops.linear({ x: x!, weight: w!, bias: b }),
-  };
-  /** PyTorch's name for the gradient of each input. */
-  const gradients: { readonly [name: string]: string } = { x: "dx", w: "dw", b: "db", gamma: "dgamma", beta: "dbeta" };
-
-  it.each(opGoldens(...Object.keys(kinds)).map((golden): [string, OpGolden] => [golden.id, golden]))(
-    "%s",
-    async (_, { op, attrs, inputs, outputs }) => {
-      const by = Object.keys(inputs).filter((name) => name in gradients);
-      const values = Object.fromEntries(by.map((name) => [name, input(name, inputs[name]!.shape)]));
-      const forward = graph({ name: op, inputs: values, outputs: { y: kinds[op]!(values, attrs) } });
-      const backward: Graph = differentiate(forward as Graph, { of: "y", by, seed: "dy" });
-      await using executable = await backend.compile(backward);
-      const found = await executable.run(Object.fromEntries([...by, "dy"].map((name) => [name, inputs[name]!])));
-      for (const name of by) {
-        // A sum of n random products is about √n of them, and so is its error in roundoffs of the largest product.
-        const terms = Math.max(...Object.values(inputs).map(({ data }) => data.length));
-        const least = op === "batch_norm_train" ? termsOfNorm(inputs, attrs.epsilon) : 0;
-        expectClose(found[`${name}.gradient`]!, outputs[gradients[name]!]!, terms * ROUNDOFF, least);
-      }
-    },
-  );
+  it.each(gradientGoldens().map((golden) => [golden.id, golden] as const))("%s", async (_, golden) => {
+    const { op, attributes, inputs, expected } = golden;
+    await using executable = await backend.compile(golden.graph);
+    const found = await executable.run(inputs);
+    for (const [output, tensor] of Object.entries(expected)) {
+      // A sum of n random products is about √n of them, and so is its error in roundoffs of the largest product.
+      const terms = Math.max(...Object.values(inputs).map(({ data }) => data.length));
+      const least = op === "batch_norm_train" ? termsOfNorm(inputs, attributes.epsilon) : 0;
+      expectClose(found[output]!, tensor, terms * ROUNDOFF, least);
+    }
+  });
 });
 
 function expectClose(found: Tensor, expected: Tensor<"float64">, tolerance: number, least: number): void {
@@ -86,7 +55,7 @@ function expectClose(found: Tensor, expected: Tensor<"float64">, tolerance: numb
  * The size of the terms that cancel in the gradients of a norm: dy · gamma · r, with r = 1 / √(variance + epsilon),
  * times the condition of x − mean, which is |x| · r. A norm of two values has nearly no gradient.
  */
-function termsOfNorm({ x, gamma, dy }: OpGolden["inputs"], epsilon: number): number {
+function termsOfNorm({ x, gamma, dy }: GradientGolden["inputs"], epsilon: number): number {
   const [n = 0, channels = 0, ...image] = x!.shape;
   const pixels = image.reduce((a, b) => a * b, 1);
   const ofChannel = (c: number) =>

@@ -3,6 +3,7 @@ import {
   type Backend,
   fill,
   fixtureWeights,
+  type Graph,
   type ResNetSpec,
   resnet,
   select,
@@ -77,9 +78,9 @@ export async function errorsOfSteps(backend: Backend, id: string): Promise<StepE
   const spec = resnet(specs[id]!, { input: shape });
   const network = trainable(spec, { weights: fixtureWeights(spec, "v1") });
   const optimizer = sgd({ momentum, weightDecay, coupled: true, decayAll: true });
-  const step = trainingStep(network, { loss: "crossEntropy", optimizer });
+  const step: Graph = trainingStep(network, { loss: "crossEntropy", optimizer });
   const names = Object.keys(golden.grads);
-  const withGradients = select(step, ["loss", ...names.map((each) => `${each}.gradient`)] as never);
+  const withGradients = select(step, ["loss", ...names.map((each) => `${each}.gradient`)]);
   const inputs = {
     image: image(name, shape),
     target: oneHot(golden),
