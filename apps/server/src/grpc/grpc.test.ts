@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { type Metadata, status } from "@grpc/grpc-js";
 import { fixtureInput } from "@residual/core";
 import { GrpcClient } from "@residual/open-inference/testing/grpc-client";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { ask, running } from "../testing/running.ts";
 
 function clientOf({ grpc }: { readonly grpc: string | undefined }): GrpcClient {
@@ -205,12 +205,20 @@ describe("load and unload", () => {
 });
 
 it("answers pending calls while it stops, and refuses others", async () => {
-  const stopping = await running();
+  const stopping = await running({ maxBatch: 1, maxWaiting: 32 });
   const caller = clientOf(stopping);
-  await caller.call("ServerReady");
-  const message = { model_name: name, inputs: [tensor()], raw_input_contents: [raw] };
+  const images = 32;
+  const message = {
+    model_name: name,
+    inputs: [tensor({ shape: [images, 3, 32, 32] })],
+    raw_input_contents: [Buffer.alloc(images * 12_288)],
+  };
   const pending = caller.call("ModelInfer", message);
-  await new Promise((resolve) => setTimeout(resolve, 20)); // until the call has arrived
+  const waiting = /^residual_queue_images\{.*\} [1-9]/m; // the call has arrived: its first image runs, the others wait
+  await vi.waitUntil(async () => waiting.test((await ask(`${stopping.url}/metrics`)).body as string), {
+    timeout: 20_000,
+    interval: 1,
+  });
   const closed = stopping.close();
   expect(await pending).toMatchObject({ model_name: name });
   await closed;
