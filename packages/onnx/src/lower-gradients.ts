@@ -50,29 +50,36 @@ export function conv2dInputGradient(
   const { stride, padding, dilation, groups, size } = node.attributes;
   const [outputs, perGroup, ...kernel] = node.inputs.weight!.shape as readonly [number, number, number, number];
   const [top, left, bottom, right] = padding.map((each, side) => (kernel[side % 2]! - 1) * dilation[side % 2]! - each);
-  const pads = [top!, left!, bottom!, right!];
+  const pads = [top!, left!, bottom!, right!] as const;
+  const at = new NodeBuilder(model, node);
   if (stride.every((step) => step === 1) && pads.every((each) => each >= 0)) {
-    const at = new NodeBuilder(model, node);
-    return at.emit("Conv", [dy, turned(at, weight, [groups, outputs / groups, perGroup, ...kernel])], {
-      kernel_shape: { ints: kernel },
-      pads: { ints: pads },
-      dilations: { ints: dilation },
-      group: { int: groups },
-    });
+    const shape = [groups * perGroup, outputs / groups, ...kernel];
+    return at.convolve(
+      { attributes: { stride, padding: pads, dilation, groups }, inputs: { x: node.inputs.dy!, weight: { shape } } },
+      { x: dy, weight: turned(at, weight, [groups, outputs / groups, perGroup, ...kernel]) },
+    );
   }
   const [, , ...steps] = node.inputs.dy!.shape as readonly number[];
   const rest = [0, 1].map((axis) => {
     const windows = (steps[axis]! - 1) * stride[axis]! + (kernel[axis]! - 1) * dilation[axis]! + 1;
     return size[axis]! + padding[axis]! + padding[axis + 2]! - windows;
   });
-  return model.emit("ConvTranspose", node, [dy, weight], {
+  const attributes = {
     kernel_shape: { ints: kernel },
     strides: { ints: stride },
     pads: { ints: padding },
     dilations: { ints: dilation },
     output_padding: { ints: rest },
     group: { int: groups },
-  });
+  };
+  if (model.dialect === "standard" || groups === 1 || perGroup > 1 || outputs === groups)
+    return model.emit("ConvTranspose", node, [dy, weight], attributes);
+  // For one output channel of a group onnxruntime 1.30 reads weights as vectors, and finds those of the first group only
+  // (webgpu/nn/conv_backprop.cc: b_components). So each group gets a second channel, of zeros.
+  const more = at.step("Pad", "weight", [weight, at.whole("weight/pads", [0, 0, 0, 0, 0, 1, 0, 0])]);
+  const both = at.step("ConvTranspose", "both", [dy, more], attributes);
+  const range = { starts: [0], ends: [2 * groups], axes: [1], steps: [2] };
+  return at.emit("Slice", [both, ...Object.entries(range).map(([key, list]) => at.whole(key, list))]);
 }
 
 /**

@@ -128,18 +128,23 @@ function interleaved(at: NodeBuilder, { images, groups, channels, size }: Sizes,
   return at.transpose("x/interleaved", planes, [0, 2, 3, 1]);
 }
 
-/** The convolution of interleaved rows by dy. Its output has at least KH rows, and at least KW · C columns. */
+/**
+ * The convolution by dy, in groups, of an image whose rows are interleaved. Its output has at least KH rows, and at
+ * least KW · C columns.
+ */
 function convolved(at: NodeBuilder, sizes: Sizes, image: string, kernels: string, groups: number): string {
-  const { channels, padding, stride, dilation, steps } = sizes;
+  const { images, channels, size, outputs, padding, stride, dilation, steps } = sizes;
   const [top, left, bottom, right] = padding;
-  return at.step("Conv", "products", [image, kernels], {
-    kernel_shape: { ints: steps },
-    pads: { ints: [top, left * channels, bottom, right * channels] },
-    dilations: { ints: [stride[0], stride[1] * channels] },
-    // Columns cannot be strided by taps; they are sliced.
-    strides: { ints: [dilation[0], 1] },
-    group: { int: groups },
-  });
+  const attributes = {
+    padding: [top, left * channels, bottom, right * channels],
+    dilation: [stride[0], stride[1] * channels],
+    stride: [dilation[0], 1], // columns cannot be strided by taps; they are sliced
+    groups,
+  } as const;
+  const planes = images * sizes.groups;
+  const x = { shape: [1, planes, size[0], size[1] * channels] };
+  const weight = { shape: [groups * outputs, planes / groups, ...steps] };
+  return at.convolve({ attributes, inputs: { x, weight } }, { x: image, weight: kernels }, "products");
 }
 
 /**

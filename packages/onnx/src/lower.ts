@@ -84,7 +84,7 @@ const lowering = (model: ModelBuilder, graph: Graph): PlainRows => ({
     const axes = node.inputs.x.shape.length === 2 ? [0] : [0, 2, 3];
     return model.emit("ReduceSum", node, [x, model.whole(node, "axes", axes)], { keepdims: { int: 0 } });
   },
-  conv2d: (node, names) => model.chain(node, convolution(model, node, names)),
+  conv2d: (node, names) => model.chain(node, convolution(model, node, node, names)),
   conv2dInputGradient: (node, names) => conv2dInputGradient(model, node, names),
   conv2dWeightGradient: (node, names) => weightGradient(model, node, names),
   divide: (node, { a, b }) => model.emit("Div", node, [a, b]),

@@ -115,12 +115,12 @@ export class ModelBuilder {
     return outputs;
   }
 
-  /** Consecutive operators for one node; the last has the node's name. */
-  chain(node: AnyNode, steps: readonly Step[]): string {
+  /** Consecutive operators for one node. The last has the node's name, or that of an intermediate value. */
+  chain(node: AnyNode, steps: readonly Step[], purpose?: string): string {
     let before: string | undefined;
     for (const [index, [operator, inputs, attributes]] of steps.entries()) {
       const last = index === steps.length - 1;
-      const name = last ? this.#nameOf(node) : this.#free(`${node.name}/${operator}`);
+      const name = this.nameFor(node, last ? purpose : operator);
       before = this.add(operator, name, before === undefined ? inputs : [before, ...inputs], attributes ?? {});
     }
     return before!;

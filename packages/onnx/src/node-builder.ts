@@ -1,4 +1,5 @@
 import type { AnyNode } from "@residual/core";
+import { type Convolution, convolution } from "./lower-convolution.ts";
 import type { ModelBuilder, OnnxAttributes } from "./model-builder.ts";
 
 /** Adds the operators of one node. `purpose` names an intermediate value; the last operator has the node's name. */
@@ -23,6 +24,11 @@ export class NodeBuilder {
 
   emit(operator: string, inputs: readonly string[], attributes: OnnxAttributes = {}): string {
     return this.#model.emit(operator, this.#node, inputs, attributes);
+  }
+
+  /** A convolution, as an intermediate value where `purpose` names it. */
+  convolve(of: Convolution, names: { readonly x: string; readonly weight: string }, purpose?: string): string {
+    return this.#model.chain(this.#node, convolution(this.#model, this.#node, of, names), purpose);
   }
 
   whole(purpose: string, list: readonly number[]): string {

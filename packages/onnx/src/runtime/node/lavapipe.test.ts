@@ -1,4 +1,15 @@
-import { bind, fixtureInput, fixtureWeights, resnet, variants } from "@residual/core";
+import {
+  bind,
+  fill,
+  fixtureInput,
+  fixtureWeights,
+  graph,
+  input,
+  ops,
+  reference,
+  resnet,
+  variants,
+} from "@residual/core";
 import { useLavapipe } from "@residual/kit/testing/lavapipe";
 import { describe, expect, it } from "vitest";
 import { onnx } from "../../index.ts";
@@ -15,5 +26,42 @@ describe.skipIf(missing !== undefined)(`on lavapipe${missing ? ` (${missing})` :
     const answers = (await Promise.all(rounds)).flat().map(({ logits }) => logits.data.join());
     expect(new Set(answers).size).toBe(1);
     for (const executable of executables) await executable.dispose();
+  });
+
+  /** Sizes at which onnxruntime's own Conv is wrong: docs/decisions/2026-11-29-onnx-devices.md. */
+  it.each([
+    { images: 1, channels: 4, outputs: 6, groups: 1 },
+    { images: 1, channels: 8, outputs: 9, groups: 1 },
+    { images: 2, channels: 3, outputs: 5, groups: 1 },
+    { images: 2, channels: 3, outputs: 14, groups: 1 },
+    { images: 3, channels: 12, outputs: 12, groups: 2 },
+    { images: 6, channels: 4, outputs: 4, groups: 1 },
+    { images: 1, channels: 4, outputs: 8, groups: 4, stride: 2 },
+    { images: 2, channels: 3, outputs: 18, groups: 3, stride: 2 },
+  ])("gradients of convolutions: $images × $channels -> $outputs in $groups groups", async (sizes) => {
+    const { images, channels, outputs, groups, stride = 1 } = sizes;
+    const given = {
+      x: fill("v1", "x", [images, channels, 8, 7], -1, 1),
+      weight: fill("v1", "weight", [outputs, channels / groups, 3, 3], -1, 1),
+      dy: fill("v1", "dy", [images, outputs, ...(stride === 1 ? [8, 7] : [4, 4])], -1, 1),
+    };
+    const x = input("x", given.x.shape);
+    const weight = input("weight", given.weight.shape);
+    const dy = input("dy", given.dy.shape);
+    const attributes = { padding: 1, stride, groups };
+    const gradients = graph({
+      name: "gradients",
+      inputs: { x, weight, dy },
+      outputs: {
+        dx: ops.conv2dInputGradient({ dy, weight }, { ...attributes, size: [8, 7] }),
+        dw: ops.conv2dWeightGradient({ x, dy }, { ...attributes, kernel: [3, 3] }),
+      },
+    });
+    await using executable = await onnx({ device: "webgpu" }).compile(gradients);
+    await using exact = await reference.compile(gradients);
+    const [found, expected] = [await executable.run(given), await exact.run(given)];
+    for (const name of ["dx", "dw"] as const)
+      for (const [i, value] of expected[name].data.entries())
+        expect(Math.abs(found[name].data[i]! - value), `${name} ${i}`).toBeLessThan(1e-4);
   });
 });
