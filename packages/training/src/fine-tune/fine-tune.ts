@@ -55,12 +55,12 @@ export async function fineTuneOn(platform: FitPlatform, given: FineTuneOptions):
   if (epochs > 0 && checkpoint !== undefined) return fitOn(platform, options);
   const plan = await prepare({ ...options, epochs: Math.max(epochs, 1) });
   const recipe: Recipe = { ...plan.recipe, epochs };
-  for (const note of plan.network.notes) options.onWarning?.(note);
   if (checkpoint !== undefined) {
     const { recipe: found, state } = await decodeCheckpoint(checkpoint);
     checkRecipe(recipe, found, options.facts);
     return finished(platform, options, plan, { store, state });
   }
+  for (const note of plan.network.notes) options.onWarning?.(note);
   const fitted = await fitHead(platform, options, plan);
   const state = epochs > 0 ? beforeNetwork(fitted) : { ...initialState, ...doneWith(fitted) };
   const weights = await kept(store, plan, fitted, { recipe, state });

@@ -41,11 +41,12 @@ export async function fitOn(platform: FitPlatform, options: FitOptions): Promise
   const { out, threads, onWarning } = options;
   const store = typeof out === "string" ? platform.storeOf(out) : (out ?? memoryStore());
   const plan = await prepare(options);
-  for (const note of [...plan.network.notes, ...options.train.notes, ...options.heldOut.notes]) onWarning?.(note);
+  for (const note of [...options.train.notes, ...options.heldOut.notes]) onWarning?.(note);
   const isSmall = !plan.network.preprocessing; // numbers cost less to copy than to send
   const maker = platform.makerOf(threads ?? (isSmall ? 0 : undefined));
   try {
     await using run = await Run.begin(plan, options, store, maker);
+    if (plan.course.countTo(run.state) === 0) for (const note of plan.network.notes) onWarning?.(note); // not of a run that goes on
     await train(run);
     const { best, history, unreadable } = run.state;
     const weights = await readWeights((await store.load("best"))!);
