@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 /**
  * How cost grows with the batch and with the image: measures webgpu beside onnxruntime's own WebGPU engine, and draws
  * docs/scaling-*.svg.
@@ -14,8 +13,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import * as Plot from "@observablehq/plot";
-import { parseHTML } from "linkedom";
+import { growthChart, type themes } from "./growth-chart.ts";
 
 const { values } = parseArgs({
   options: {
@@ -96,65 +94,18 @@ function sweep(): void {
   }
 }
 
-const themes = {
-  light: { text: "#1f2328", lines: ["#0969da", "#bc4c00"] },
-  dark: { text: "#e6edf3", lines: ["#58a6ff", "#f0883e"] },
-} as const;
-
 /** One chart: a panel for each model, a line for each candidate, milliseconds of wall time for an image. */
 function chart(along: "batch" | "size", theme: keyof typeof themes): string {
-  const { text, lines } = themes[theme];
   const points = known
     .filter(({ batch, size, median }) => median && (along === "batch" ? size === 224 : batch === 1))
     .map((point) => ({
-      model: point.model,
-      library: candidates[point.candidate],
+      panel: point.model,
+      line: candidates[point.candidate],
       at: point[along],
       ms: point.median!.wall / point.batch,
-    }))
-    .sort((a, b) => a.at - b.at);
-  const ticks = [...new Set(points.map(({ at }) => at))];
-  const label = along === "batch" ? "images of a batch, 224 × 224 pixels →" : "side of the image, pixels →";
-  const line = { x: "at", y: "ms", fx: "model", stroke: "library", strokeWidth: 2 };
-  const { document } = parseHTML("<!doctype html><html><body></body></html>");
-  const drawn = Plot.plot({
-    document,
-    width: 840,
-    height: 340,
-    marginLeft: 56,
-    marginTop: 36,
-    marginBottom: 44,
-    style: {
-      background: "none",
-      color: text,
-      fontFamily: "system-ui, sans-serif",
-      fontSize: "12px",
-      overflow: "visible",
-    },
-    x: { type: "log", base: 2, label, ticks, tickFormat: (at: number) => `${at}` },
-    y: { type: "log", label: "↑ ms an image", grid: true, tickFormat: (ms: number) => `${ms}` },
-    fx: { label: null, padding: 0.12 },
-    color: { domain: Object.values(candidates), range: [...lines] },
-    marks: [
-      Plot.lineY(points, line),
-      Plot.dot(points, { ...line, fill: "library", r: 3 }),
-      Plot.text(
-        points,
-        Plot.selectLast({
-          x: "at",
-          y: "ms",
-          fx: "model",
-          z: "library",
-          text: "library",
-          fill: "library",
-          textAnchor: "end",
-          dy: -10,
-        }),
-      ),
-    ],
-  });
-  drawn.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  return `${drawn.outerHTML}\n`;
+    }));
+  const x = along === "batch" ? "images of a batch, 224 × 224 pixels →" : "side of the image, pixels →";
+  return growthChart(points, Object.values(candidates), { x, y: "↑ ms an image" }, theme);
 }
 
 if (!values.draw) sweep();

@@ -2,12 +2,11 @@
  * Times a training step of CIFAR's ResNet-20 (SGD with momentum and weight decay) on onnx and in PyTorch, in turn, and
  * measures the memory that two steps take in processes of their own. Prints medians, and ratios to PyTorch.
  *
- *   node --conditions=@residual/source scripts/training-step.ts [--batch 128] [--threads 1] [--rounds 9] [--python
- * python3]
+ *   node --conditions=@residual/source scripts/training-step.ts [--python python3]
+ *     [--batch 128] [--size 32] [--threads 1] [--rounds 9] [--json]
  *
  * in packages/onnx. PyTorch's side is training_step.py. `--growth 2000` makes steps on onnx alone, and prints the
- * memory
- * of the process as they go on.
+ * memory of the process as they go on.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -29,13 +28,20 @@ import { onnx } from "@residual/onnx";
 const { values } = parseArgs({
   options: {
     batch: { type: "string", default: "128" },
+    size: { type: "string", default: "32" },
     threads: { type: "string", default: "1" },
     rounds: { type: "string", default: "9" },
     python: { type: "string", default: "python3" },
     growth: { type: "string" },
+    json: { type: "boolean", default: false },
   },
 });
-const [batch, threads, rounds] = [values.batch, values.threads, values.rounds].map(Number) as [number, number, number];
+const { batch, size, threads, rounds } = {
+  batch: Number(values.batch),
+  size: Number(values.size),
+  threads: Number(values.threads),
+  rounds: Number(values.rounds),
+};
 
 interface Timed {
   readonly wall: number;
@@ -45,13 +51,13 @@ interface Timed {
 
 /** A step on onnx, timed in seconds. */
 async function openOnnx(): Promise<{ step(): Promise<Timed>; close(): Promise<void> }> {
-  const open = resnet(variants.cifar_resnet20, { input: [batch, 3, 32, 32] });
+  const open = resnet(variants.cifar_resnet20, { input: [batch, 3, size, size] });
   const net = trainable(open, { weights: fixtureWeights(open, "v1") });
   const optimizer = sgd({ momentum: 0.9, weightDecay: 1e-4, coupled: true, decayAll: true });
   const executable = await onnx({ threads }).compile(trainingStep(net, { loss: "crossEntropy", optimizer }));
   const hot = Float32Array.from({ length: batch * 10 }, (_, i) => Number(i % 10 === Math.floor(i / 10) % 10));
   const given = {
-    image: fixtureInput("v1", [batch, 3, 32, 32]),
+    image: fixtureInput("v1", [batch, 3, size, size]),
     target: tensorOf("float32", [batch, 10], hot),
     learningRate: tensor([], [0.1]),
   };
@@ -69,7 +75,9 @@ async function openOnnx(): Promise<{ step(): Promise<Timed>; close(): Promise<vo
 /** PyTorch in a process: `ask` writes a line, and reads a line of JSON. */
 async function openTorch() {
   const script = `${import.meta.dirname}/training_step.py`;
-  const child = spawn(values.python, [script, String(batch), String(threads)], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(values.python, [script, ...[batch, size, threads].map(String)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   const read = async () => {
     const { value, done } = await lines.next();
@@ -89,28 +97,34 @@ async function openTorch() {
 
 const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
-async function speed(): Promise<void> {
+const peers = ["onnx", "nchw", "channels_last"] as const;
+type Peer = (typeof peers)[number];
+type Medians = { readonly [P in Peer]: Omit<Timed, "loss"> };
+
+async function speed(): Promise<Medians> {
   const [ours, torch] = [await openOnnx(), await openTorch()];
-  const steps = {
-    onnx: () => ours.step(),
-    nchw: () => torch.ask<Timed>("nchw"),
-    channels_last: () => torch.ask<Timed>("channels_last"),
-  };
-  type Name = keyof typeof steps;
-  const names = Object.keys(steps) as Name[];
-  const times: { readonly [N in Name]: Timed[] } = { onnx: [], nchw: [], channels_last: [] };
-  for (const name of names) for (let warm = 0; warm < 2; warm++) await steps[name]();
-  for (let round = 0; round < rounds; round++) for (const name of names) times[name].push(await steps[name]());
+  const step = (peer: Peer) => (peer === "onnx" ? ours.step() : torch.ask<Timed>(peer));
+  const times: { readonly [P in Peer]: Timed[] } = { onnx: [], nchw: [], channels_last: [] };
+  for (const peer of peers) for (let warm = 0; warm < 2; warm++) await step(peer);
+  for (let round = 0; round < rounds; round++) for (const peer of peers) times[peer].push(await step(peer));
   await ours.close();
   torch.close();
-  console.log(`batch ${batch}, ${threads} thread(s), ${rounds} rounds, PyTorch ${torch.version}; medians`);
+  const of = (peer: Peer) => ({
+    wall: median(times[peer].map(({ wall }) => wall)),
+    cpu: median(times[peer].map(({ cpu }) => cpu)),
+  });
+  return { onnx: of("onnx"), nchw: of("nchw"), channels_last: of("channels_last") };
+}
+
+function tell({ onnx: ours, nchw, channels_last: last }: Medians, { onnx: own, nchw: theirs }: Memory): void {
+  console.log(`batch ${batch}, ${size} × ${size}, ${threads} thread(s), ${rounds} rounds; medians`);
   for (const kind of ["wall", "cpu"] as const) {
-    const of = (name: Name) => median(times[name].map((each) => each[kind])) * 1e3;
-    const [own, nchw, last] = names.map(of) as [number, number, number];
-    const shown = [own, nchw, last].map((each) => each.toFixed(0));
-    const ratios = `${(own / nchw).toFixed(2)} and ${(own / last).toFixed(2)}`;
-    console.log(`${kind}, ms: onnx ${shown[0]}, PyTorch ${shown[1]}, channels last ${shown[2]}; ratios ${ratios}`);
+    const [a, b, c] = [ours, nchw, last].map((each) => (each[kind] * 1e3).toFixed(0));
+    const ratios = `${(ours[kind] / nchw[kind]).toFixed(2)} and ${(ours[kind] / last[kind]).toFixed(2)}`;
+    console.log(`${kind}, ms: onnx ${a}, PyTorch ${b}, channels last ${c}; ratios ${ratios}`);
   }
+  const [a, b] = [own, theirs].map((each) => (each / 2 ** 20).toFixed(0));
+  console.log(`memory of two steps, MiB: onnx ${a}, PyTorch ${b}; ratio ${(own / theirs).toFixed(2)}`);
 }
 
 const peak = () => process.resourceUsage().maxRSS * 1024;
@@ -127,7 +141,13 @@ async function answerMemory(): Promise<void> {
   process.disconnect();
 }
 
-async function memory(): Promise<void> {
+/** Bytes of two steps. */
+interface Memory {
+  readonly onnx: number;
+  readonly nchw: number;
+}
+
+async function memory(): Promise<Memory> {
   const child: ChildProcess = fork(import.meta.filename, process.argv.slice(2), {
     env: { ...process.env, TRAINING_STEP: "memory" },
   });
@@ -135,8 +155,7 @@ async function memory(): Promise<void> {
   const torch = await openTorch();
   const { bytes } = await torch.ask<{ readonly bytes: number }>("memory nchw");
   torch.close();
-  const [a, b] = [own, bytes].map((each) => (each / 2 ** 20).toFixed(0));
-  console.log(`memory of two steps, MiB: onnx ${a}, PyTorch ${b}; ratio ${(own / bytes).toFixed(2)}`);
+  return { onnx: own, nchw: bytes };
 }
 
 /** The memory of the process after more and more steps. */
@@ -155,6 +174,7 @@ if (process.env.TRAINING_STEP === "memory") {
 } else if (values.growth !== undefined) {
   await growth(Number(values.growth));
 } else {
-  await speed();
-  await memory();
+  const [times, bytes] = [await speed(), await memory()];
+  if (values.json) console.log(JSON.stringify({ batch, size, threads, times, bytes }));
+  else tell(times, bytes);
 }

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-BATCH, THREADS = int(sys.argv[1]), int(sys.argv[2])
+BATCH, SIZE, THREADS = map(int, sys.argv[1:4])
 FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -52,7 +52,7 @@ def step_of(name: str):
     torch.manual_seed(0)
     net = ResNet20().to(memory_format=FORMATS[name])
     optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
-    image = torch.randn(BATCH, 3, 32, 32).to(memory_format=FORMATS[name])
+    image = torch.randn(BATCH, 3, SIZE, SIZE).to(memory_format=FORMATS[name])
     labels = torch.arange(BATCH) % 10
 
     def step() -> float:
