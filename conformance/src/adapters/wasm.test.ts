@@ -1,5 +1,5 @@
 import { wasm } from "@residual/wasm";
-import { everyGolden } from "../testing/held-goldens.ts";
+import { later } from "../testing/later.ts";
 import { carriesSpecialValuesOn } from "../testing/special-layers.ts";
 import { conforms } from "../vitest.ts";
 
@@ -7,9 +7,7 @@ const inTwo = wasm({ instructions: "mul and add", threads: 1 });
 const direct = wasm({ winograd: false, threads: 1 });
 const onThreads = wasm({ threads: 2 });
 
-/** The larger recorded run takes seconds; RESIDUAL_GOLDENS=all has all five. */
-const largerRun = "train/three steps/resnext14_32x4d_8x3x32x32";
-await conforms(wasm({ threads: 1 }), { without: everyGolden ? [] : [largerRun] });
+await conforms(wasm({ threads: 1 }), { without: later("train/three steps/resnext14_32x4d_8x3x32x32") });
 
 /** The other ways to compute. Only threads among them change how a backend behaves. */
 const arithmetic = { only: ["ops", "nodes", "models"], models: ["cifar_resnet20", "resnet10t"] } as const;

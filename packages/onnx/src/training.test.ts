@@ -14,6 +14,7 @@ import {
   variablesOf,
   variants,
 } from "@residual/core";
+import { everyTest } from "@residual/kit/testing/every-test";
 import { type GradientGolden, gradientGoldens } from "@residual/kit/testing/gradient-goldens";
 import { describe, expect, it } from "vitest";
 import { backendOn } from "./backend.ts";
@@ -88,9 +89,8 @@ describe.each(Object.entries(layouts))("three SGD steps %s agree with PyTorch's"
   };
   const quick = ["train_cifar_resnet20_8x3x32x32", "train_resnext14_32x4d_8x3x32x32"];
   const slow = ["train_resnet18_4x3x64x64"];
-  const isAll = process.env.RESIDUAL_GOLDENS === "all";
 
-  it.each(isAll ? [...quick, ...slow] : quick)("%s", async (id) => {
+  it.each(everyTest ? [...quick, ...slow] : quick)("%s", async (id) => {
     const golden = readGolden<TrainingGolden>(`train/${id}.json`);
     const { input: image, labels, fp32 } = golden;
     const open: Graph = resnet({ ...others, ...variants }[golden.model.name]!, { input: image.shape });
@@ -121,7 +121,7 @@ describe.each(Object.entries(layouts))("three SGD steps %s agree with PyTorch's"
     }
   });
 
-  it.skipIf(isAll).each(slow)("%s (skipped: RESIDUAL_GOLDENS=all runs it)", () => {});
+  it.skipIf(everyTest).each(slow)("%s (skipped: RESIDUAL_TESTS=all runs it)", () => {});
 
   /** The step of PyTorch's run. The rate is a factor of 1, since an input in float32 is not 0.1. */
   function stepOf(open: Graph, { salt, sgd: { lr, momentum, weight_decay: weightDecay } }: TrainingGolden): Graph {

@@ -19,6 +19,7 @@ import {
   variants,
 } from "@residual/core";
 import { resources, watchGpuMemory } from "@residual/kit/resources";
+import { everyTest } from "@residual/kit/testing/every-test";
 import { watchedGpu } from "@residual/kit/testing/watched-gpu";
 import { softwareGpu } from "@residual/webgpu-software";
 import { describe, expect, it, vi } from "vitest";
@@ -76,7 +77,8 @@ describe("a device that goes away", () => {
   });
 });
 
-it("after thousands of rounds, more leave no memory behind", async () => {
+/** Each run counts buffers, handles and threads over 200 rounds: level behaviour of the suite. This takes a minute. */
+it.skipIf(!everyTest)("after thousands of rounds, more leave no memory behind", async () => {
   const backend = webgpu({ gpu });
   const rounds = async (count: number) => {
     for (let round = 0; round < count; round++) {

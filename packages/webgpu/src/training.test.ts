@@ -18,6 +18,7 @@ import {
   variablesOf,
 } from "@residual/core";
 import { resources, watchGpuMemory } from "@residual/kit/resources";
+import { everyTest } from "@residual/kit/testing/every-test";
 import { softwareGpu } from "@residual/webgpu-software";
 import { describe, expect, it } from "vitest";
 import { webgpu } from "./index.ts";
@@ -124,7 +125,7 @@ describe.each([
 });
 
 /** 2,000 steps take minutes on a software adapter. */
-const many = process.env.RESIDUAL_GOLDENS === "all" ? 2000 : 250;
+const many = everyTest ? 2000 : 250;
 
 it(`takes as much memory after ${many} steps as after 50`, async () => {
   using memory = watchGpuMemory();

@@ -11,18 +11,19 @@ import {
   summarize,
   type Tensor,
 } from "@residual/core";
+import { everyTest } from "@residual/kit/testing/every-test";
 import { describe, expect, it } from "vitest";
 import { specOf } from "../../suite/fixture-model.ts";
 import { modelGolden, modelGoldenIds, modelName } from "../../suite/goldens.ts";
 import { argMax } from "../../suite/levels/arg-max.ts";
 import { expectedOf, foundOf, stagesOf } from "../../suite/levels/models.ts";
-import { heldGoldenIds, everyGolden } from "../../testing/held-goldens.ts";
+import { heldGoldenIds } from "../../testing/held-goldens.ts";
 import { expectWithin } from "./compare.ts";
 
 /**
  * The largest model for the reference, in multiply-adds. It does about 1e9 a second. `pnpm test:all` runs every case.
  */
-const REFERENCE_MACS = everyGolden ? Number.POSITIVE_INFINITY : 3e8;
+const REFERENCE_MACS = everyTest ? Number.POSITIVE_INFINITY : 3e8;
 
 /**
  * Allowed share of the largest value. float64 sums in another order than PyTorch's stay far below it; a fault does not.

@@ -1,3 +1,4 @@
+import { everyTest } from "@residual/kit/testing/every-test";
 import { wasm } from "@residual/wasm";
 import { describe, expect, it } from "vitest";
 import { backends } from "../../testing/backends.ts";
@@ -72,8 +73,7 @@ describe.skipIf(missing).each(Object.entries(holders))("%s gives the recorded an
     expect(await failures(hold, members)).toEqual([]);
   });
 
-  const all = process.env.RESIDUAL_GOLDENS === "all";
-  it.skipIf(!all).each(large.map((vector) => [vector.name, vector] as const))("of %s", async (_name, vector) => {
+  it.skipIf(!everyTest).each(large.map((vector) => [vector.name, vector] as const))("of %s", async (_name, vector) => {
     expect(await failures(hold, [vector])).toEqual([]);
   });
 });

@@ -14,7 +14,7 @@ This page is written by the tests. The vectors are other people's and not part o
 
     cd conformance
     vitest run outside            # all but two vectors of 36 million numbers each
-    RESIDUAL_GOLDENS=all vitest run outside
+    RESIDUAL_TESTS=all vitest run outside
     vitest run outside --update   # writes this page anew
 
 **In our ops.** \`conformance/src/evidence/outside/translate\` has one function for each kind of operator, which gives a

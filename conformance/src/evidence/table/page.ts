@@ -19,7 +19,7 @@ const columns: readonly (readonly [column: string, says: string, checked: string
     "answers",
     "Input shape, and how many stages and outputs are recorded in float64. Without a mark every test run checks " +
       "them: drawn weights and input by digest, the reference within 1e-10 up to 3e8 multiply-adds, onnx and tfjs' wasm " +
-      "within the tolerance. With \\* only `pnpm test:all` does.",
+      "within the tolerance up to 1e10. With \\* only `pnpm test:all` does.",
     "`evidence/golden/models.test.ts`, level *models* of the suite",
   ],
   [

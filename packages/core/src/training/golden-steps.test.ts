@@ -43,7 +43,7 @@ interface Golden {
 /** A float64 run agrees to about 1e-14 of the largest value in the first step, and flips no unit in the later ones. */
 const TOLERANCE = 1e-9;
 
-/** Each of these takes the reference 10 s to 2 min. Last run with RESIDUAL_GOLDENS=all: 2026-11-30, all agree. */
+/** Each of these takes the reference 10 s to 2 min. Last run with RESIDUAL_TESTS=all: 2026-11-30, all agree. */
 const slow = [
   "train_resnext14_32x4d_8x3x32x32",
   "train_resnet18_4x3x64x64",
@@ -51,7 +51,7 @@ const slow = [
   "train_resnext50_32x4d_4x3x64x64",
 ];
 const quick = ["train_cifar_resnet20_8x3x32x32"];
-const isAll = process.env.RESIDUAL_GOLDENS === "all";
+const isAll = process.env.RESIDUAL_TESTS === "all";
 
 /** Small, for training only. */
 const others: { readonly [name: string]: ResNetSpec } = {
@@ -155,5 +155,5 @@ describe("three SGD steps agree with PyTorch's in float64", () => {
     1_200_000,
   );
 
-  it.skipIf(isAll).each(slow)("%s (skipped: RESIDUAL_GOLDENS=all runs it)", () => {});
+  it.skipIf(isAll).each(slow)("%s (skipped: RESIDUAL_TESTS=all runs it)", () => {});
 });
