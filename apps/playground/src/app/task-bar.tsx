@@ -1,7 +1,6 @@
-import type { Progress as Done } from "@residual/core";
 import { Button, Progress } from "../design/components.tsx";
 import { Mark } from "../design/mark.tsx";
-import { bytes } from "./format.ts";
+import { progressWords, shareOf } from "./format.ts";
 import { task } from "./state.ts";
 
 /** The work that is being done, with its progress and the way to stop it. Work of a moment does not show. */
@@ -14,18 +13,13 @@ export function TaskBar() {
       <div class="task-words">
         <span role="status">
           {title}
-          {progress && <span class="quiet figures">: {wordsOf(progress)}</span>}
+          {progress && <span class="quiet figures">: {progressWords(progress)}</span>}
         </span>
-        <Progress label={title} share={progress && progress.total > 0 ? progress.done / progress.total : undefined} />
+        <Progress label={title} share={progress && shareOf(progress)} />
       </div>
       <Button size="compact" onClick={() => task.value?.cancel()}>
         Cancel
       </Button>
     </div>
   );
-}
-
-/** Downloads and files are counted in bytes, other stages in steps. */
-function wordsOf({ stage, done, total }: Done): string {
-  return /download|read/.test(stage) ? `${stage}, ${bytes(done)} of ${bytes(total)}` : stage;
 }

@@ -26,7 +26,7 @@ export function classesIn(files: Iterable<File>): {
 } {
   const classes = new Map<string, File[]>();
   const loose: string[] = [];
-  for (const file of files) {
+  for (const file of [...files].sort(byPath)) {
     if (isPassedOver(file.name)) continue;
     const [, label, ...rest] = file.webkitRelativePath.split("/");
     if (label === undefined || rest.length === 0) loose.push(file.name);
@@ -35,6 +35,8 @@ export function classesIn(files: Iterable<File>): {
   const labels = [...classes.keys()].sort();
   return { classes: labels.map((label) => ({ label, files: classes.get(label)! })), loose };
 }
+
+const byPath = ({ webkitRelativePath: a }: File, { webkitRelativePath: b }: File) => Number(a > b) - Number(a < b);
 
 let lastId = 0;
 
