@@ -16,7 +16,7 @@ export interface GrowthPoint {
   readonly ms: number;
 }
 
-/** Milliseconds against a size, both on logarithmic axes, as SVG: a panel beside the other, in each a line for each `lines`. */
+/** Milliseconds against a size, both on logarithmic axes, as SVG. Panels side by side have a line for each of `lines`. */
 export function growthChart(
   given: readonly GrowthPoint[],
   lines: readonly string[],

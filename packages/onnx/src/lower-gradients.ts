@@ -74,8 +74,8 @@ export function conv2dInputGradient(
   };
   if (model.dialect === "standard" || groups === 1 || perGroup > 1 || outputs === groups)
     return model.emit("ConvTranspose", node, [dy, weight], attributes);
-  // For one output channel of a group onnxruntime 1.30 reads weights as vectors, and finds those of the first group only
-  // (webgpu/nn/conv_backprop.cc: b_components). So each group gets a second channel, of zeros.
+  // For one output channel of a group onnxruntime 1.30 reads weights as vectors, and finds wrong ones beyond the first
+  // group (webgpu/nn/conv_backprop.cc: b_components). So each group gets a second channel, of zeros.
   const more = at.step("Pad", "weight", [weight, at.whole("weight/pads", [0, 0, 0, 0, 0, 1, 0, 0])]);
   const both = at.step("ConvTranspose", "both", [dy, more], attributes);
   const range = { starts: [0], ends: [2 * groups], axes: [1], steps: [2] };

@@ -55,8 +55,8 @@ function isRight(found: string | ArrayLike<number>): boolean {
 }
 
 /**
- * The fault occurs at every third call with plain kernels. The self-test of fast kernels repeats its calls, so the fault
- * occurs at every 101st there, or at every 17th of all tests.
+ * The fault occurs at every third call with plain kernels. The self-test of fast kernels repeats its calls: the fault
+ * occurs at every 101st there, in `pnpm test:all` at every 17th.
  */
 const ways: readonly (readonly [string, WebgpuOptions, number])[] = [
   ["plain kernels", { kernels: "plain" }, 3],

@@ -46,7 +46,8 @@ export async function fitOn(platform: FitPlatform, options: FitOptions): Promise
   const maker = platform.makerOf(threads ?? (isSmall ? 0 : undefined));
   try {
     await using run = await Run.begin(plan, options, store, maker);
-    if (plan.course.countTo(run.state) === 0) for (const note of plan.network.notes) onWarning?.(note); // not of a run that goes on
+    const isNew = plan.course.countTo(run.state) === 0;
+    if (isNew) for (const note of plan.network.notes) onWarning?.(note);
     await train(run);
     const { best, history, unreadable } = run.state;
     const weights = await readWeights((await store.load("best"))!);
