@@ -16,7 +16,7 @@ export interface GrowthPoint {
   readonly ms: number;
 }
 
-/** Milliseconds against a size, both on logarithmic axes, as SVG. Panels side by side have a line for each of `lines`. */
+/** Milliseconds against a size, both on logarithmic axes, as SVG: panels side by side, in each one the `lines`. */
 export function growthChart(
   given: readonly GrowthPoint[],
   lines: readonly string[],
