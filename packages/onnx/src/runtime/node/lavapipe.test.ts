@@ -62,7 +62,7 @@ describe.skipIf(missing !== undefined)(`on lavapipe${missing ? ` (${missing})` :
     const [found, expected] = [await executable.run(given), await exact.run(given)];
     for (const name of ["dx", "dw"] as const)
       for (const [i, value] of expected[name].data.entries())
-        // rounding of sums of up to 168 products: 1e-5 at most; a wrong channel changes an element by tenths
+        // rounding of sums of up to 336 products: 1e-5 at most; a wrong channel changes an element by tenths
         expect(Math.abs(found[name].data[i]! - value), `${name} ${i}`).toBeLessThan(1e-4);
   });
 });
