@@ -25,7 +25,7 @@ it("memory after 2,000 steps is that after 50", async () => {
     if (isRead) readings.push(resources().then(({ reachable }) => reachable!));
   };
   await fit(tinyRun({ model: line(), preprocessing, train, heldOut, epochs: 200, batch: 8, threads: 1, onEvent }));
-  // The smallest of four readings: at any moment there are batches under way, and messages of the thread that makes them.
+  // The smallest of four readings: at any moment there are batches and messages of their thread under way.
   const least = async (readings: readonly Promise<number>[]) => Math.min(...(await Promise.all(readings)));
   const [after50, after2000] = [await least(early), await least(late)];
   // the history of 200 epochs is 100 KB, compiled code the rest; a batch that each step keeps would be 12 MB
