@@ -5,6 +5,7 @@ const conditions = ["@residual/source"];
 const config: ViteUserConfig = defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
+  define: { "process.env.RESIDUAL_TESTS": JSON.stringify(process.env.RESIDUAL_TESTS ?? "") }, // for browsers, too
   test: {
     // ends what hangs; nothing takes a tenth of it on two quiet cores, but machines and neighbours differ
     testTimeout: 300_000,
