@@ -80,7 +80,7 @@ describe("residual conform", () => {
     const words = (models: string) => ["conform", "--backends", "reference", "--models", models, "--report", path];
     const child = start(process.execPath, [bin, ...words("cifar_resnet20,resnet50"), "--only", "nodes"]);
     const ending = ended(child);
-    while (!existsSync(`${path}/conformance.json`)) await sleep(10); // a second of cifar_resnet20, ten of resnet50
+    while (!existsSync(`${path}/index.html`)) await sleep(10); // a second of cifar_resnet20, ten of resnet50
     child.kill(signal);
     const { code, stderr } = await ending;
     const { reports } = JSON.parse(await readFile(`${path}/conformance.json`, "utf8")) as Document;

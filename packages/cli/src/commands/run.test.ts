@@ -87,7 +87,7 @@ describe("inputs", () => {
   it("agree: a picture, and the tensor that preprocess makes of it", async () => {
     const tensor = folder.in("chelsea.safetensors");
     await succeed(["preprocess", photo("chelsea.png"), "--out", tensor]);
-    const words = ["cifar_resnet20", ...trained, "--outputs", "logits,layer2", "--input"];
+    const words = ["cifar_resnet20", ...trained, "--backend", "onnx", "--outputs", "logits,layer2", "--input"];
     const [picture, file] = [await outputsOf(...words, photo("chelsea.png")), await outputsOf(...words, tensor)];
     for (const name of ["logits", "layer2"]) expect(file.get(name)!.data).toEqual(picture.get(name)!.data);
     expect(numbersOf(picture.get("logits")!).indexOf(Math.max(...numbersOf(picture.get("logits")!)))).toBe(3); // cat
