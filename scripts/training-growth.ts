@@ -21,14 +21,20 @@ const { values } = parseArgs({
   },
 });
 
-const peers = { onnx: "onnx", nchw: "PyTorch", channels_last: "PyTorch, channels last" } as const;
+const peers = [
+  { peer: "onnx", line: "onnx" },
+  { peer: "nchw", line: "PyTorch" },
+  { peer: "channels_last", line: "PyTorch, channels last" },
+] as const;
 
 interface Point {
   readonly batch: number;
   /** Side of the image, in pixels. */
   readonly size: number;
   /** Seconds of a step. */
-  readonly times: { readonly [peer in keyof typeof peers]: { readonly wall: number; readonly cpu: number } };
+  readonly times: {
+    readonly [peer in (typeof peers)[number]["peer"]]: { readonly wall: number; readonly cpu: number };
+  };
   /** Bytes of two steps. */
   readonly bytes: { readonly onnx: number; readonly nchw: number };
 }
@@ -66,14 +72,21 @@ function sweep(): void {
 function chart(along: "batch" | "size", theme: keyof typeof themes): string {
   const some = known.filter(({ batch, size }) => (along === "batch" ? size === SIZE : batch === BATCH));
   const points = some.flatMap((point) =>
-    Object.entries(peers).map(([peer, line]) => {
-      const { wall } = point.times[peer as keyof typeof peers];
+    peers.map(({ peer, line }) => {
+      const { wall } = point.times[peer];
       return { panel: "cifar_resnet20, one thread", line, at: point[along], ms: (1e3 * wall) / point.batch };
     }),
   );
-  const x =
-    along === "batch" ? `images of a batch, ${SIZE} × ${SIZE} pixels →` : `side of the image, pixels, batch ${BATCH} →`;
-  return growthChart(points, Object.values(peers), { x, y: "↑ ms an image of a step" }, theme);
+  const x = {
+    batch: `images of a batch, ${SIZE} × ${SIZE} pixels →`,
+    size: `side of the image, pixels, batches of ${BATCH} →`,
+  }[along];
+  return growthChart(
+    points,
+    peers.map(({ line }) => line),
+    { x, y: "↑ ms an image of a step" },
+    theme,
+  );
 }
 
 if (!values.draw) sweep();

@@ -39,9 +39,9 @@ async function run(step: Step, isShown: boolean): Promise<void> {
   const child = spawn(command, words, { stdio: isShown ? "inherit" : ["ignore", "pipe", "pipe"], env });
   const printed: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (piece: Buffer) => printed.push(piece));
-  const [code] = (await once(child, "close")) as [number | null];
+  await once(child, "close");
   console.log(`\n> ${step.join(" ")}\n${Buffer.concat(printed).toString()}`);
-  if (code !== 0) broken.push(step);
+  if (child.exitCode !== 0) broken.push(step);
 }
 
 await run(first, true);

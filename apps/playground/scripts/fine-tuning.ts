@@ -42,15 +42,15 @@ function tell(where: string, { seconds, accuracy }: Outcome): void {
 
 async function writePictures(path: string, bytes: Uint8Array): Promise<void> {
   const images = readCifar10(bytes);
-  for (let label = 0; label < CLASSES; label++) {
-    await mkdir(join(path, cifar10Labels[label]!));
+  for (const [label, name] of cifar10Labels.slice(0, CLASSES).entries()) {
+    await mkdir(join(path, name));
     const some = images.filter((each) => each.label === label).slice(0, PICTURES);
     for (const [i, { pixels }] of some.entries()) {
       const { width, height, data } = pixels;
       const picture = sharp(data, { raw: { width, height, channels: 3 } })
         .resize(256, 256)
         .png();
-      await writeFile(join(path, cifar10Labels[label]!, `${String(i).padStart(3, "0")}.png`), await picture.toBuffer());
+      await writeFile(join(path, name, `${String(i).padStart(3, "0")}.png`), await picture.toBuffer());
     }
   }
 }
@@ -74,7 +74,7 @@ async function inChromium(path: string): Promise<Outcome> {
   const browser = await chromium.launch(await launchOptions());
   try {
     const page = await browser.newPage();
-    await page.goto(`${server.resolvedUrls!.local[0]!}#train`);
+    await page.goto(`${server.resolvedUrls?.local[0]}#train`);
     const ready = page.locator("html[data-ready]");
     await ready.waitFor();
     await page.getByRole("button", { name: "Change" }).click();
@@ -89,7 +89,7 @@ async function inChromium(path: string): Promise<Outcome> {
     const accuracy = page.locator(".train-accuracy b");
     await accuracy.waitFor();
     const seconds = (performance.now() - begin) / 1000;
-    return { seconds, accuracy: Number.parseFloat((await accuracy.textContent())!) / 100 };
+    return { seconds, accuracy: Number.parseFloat((await accuracy.textContent()) ?? "") / 100 };
   } finally {
     await browser.close();
     await server.close();

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { expect, test } from "vitest";
 import { progressWords, shareOf } from "../src/app/format.ts";
 import { classesIn } from "../src/train/pictures.ts";
@@ -11,7 +12,8 @@ test("progress of a file whose size is unknown names no size", () => {
 });
 
 test("a folder's pictures are in the order of their names, whatever the browser's", () => {
-  const file = (path: string) => ({ name: path.split("/").at(-1)!, webkitRelativePath: path }) as File;
+  const file = (path: string) =>
+    Object.defineProperty(new File([], basename(path)), "webkitRelativePath", { value: path });
   const paths = ["top/b/2.png", "top/a/9.png", "top/b/1.png", "top/a/.hidden", "top/loose.png", "top/a/10.png"];
   const { classes, loose } = classesIn(paths.map(file));
   expect(classes.map(({ label, files }) => [label, files.map(({ name }) => name)])).toEqual([

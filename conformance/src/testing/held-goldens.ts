@@ -26,9 +26,9 @@ export function heldGoldenIds(): Promise<readonly string[]> {
 export async function heldModels(): Promise<Pick<ConformOptions, "models">> {
   if (everyTest) return {};
   const ids = await lightGoldenIds();
-  const shapes = await Promise.all(ids.map(async (id) => (await modelGolden(id)).input.shape));
-  const quick = ids.filter((id, i) => summaryOf(id, { input: shapes[i]! }).macs <= MOST_MACS);
-  return { models: [...new Set(quick.map(modelName))] };
+  const known = await Promise.all(ids.map(async (id) => ({ id, input: (await modelGolden(id)).input.shape })));
+  const quick = known.filter(({ id, input }) => summaryOf(id, { input }).macs <= MOST_MACS);
+  return { models: [...new Set(quick.map(({ id }) => modelName(id)))] };
 }
 
 function isLight(id: string): boolean {

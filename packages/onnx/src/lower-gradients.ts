@@ -49,8 +49,9 @@ export function conv2dInputGradient(
 ): string {
   const { stride, padding, dilation, groups, size } = node.attributes;
   const [outputs, perGroup, ...kernel] = node.inputs.weight!.shape as readonly [number, number, number, number];
-  const [top, left, bottom, right] = padding.map((each, side) => (kernel[side % 2]! - 1) * dilation[side % 2]! - each);
-  const pads = [top!, left!, bottom!, right!] as const;
+  const [rows, columns] = [(kernel[0] - 1) * dilation[0], (kernel[1] - 1) * dilation[1]];
+  const [top, left, bottom, right] = padding;
+  const pads = [rows - top, columns - left, rows - bottom, columns - right] as const;
   const at = new NodeBuilder(model, node);
   if (stride.every((step) => step === 1) && pads.every((each) => each >= 0)) {
     const shape = [groups * perGroup, outputs / groups, ...kernel];

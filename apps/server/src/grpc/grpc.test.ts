@@ -215,7 +215,7 @@ it("answers pending calls while it stops, and refuses others", async () => {
   };
   const pending = caller.call("ModelInfer", message);
   const waiting = /^residual_queue_images\{.*\} [1-9]/m; // the call has arrived: its first image runs, the others wait
-  await vi.waitUntil(async () => waiting.test((await ask(`${stopping.url}/metrics`)).body as string), {
+  await vi.waitUntil(async () => waiting.test(String((await ask(`${stopping.url}/metrics`)).body)), {
     timeout: 20_000,
     interval: 1,
   });

@@ -60,9 +60,9 @@ describe.skipIf(missing !== undefined)(`on lavapipe${missing ? ` (${missing})` :
     await using executable = await onnx({ device: "webgpu" }).compile(gradients);
     await using exact = await reference.compile(gradients);
     const [found, expected] = [await executable.run(given), await exact.run(given)];
+    // rounding of sums of up to 336 products: 1e-5 at most; a wrong channel changes an element by tenths
     for (const name of ["dx", "dw"] as const)
       for (const [i, value] of expected[name].data.entries())
-        // rounding of sums of up to 336 products: 1e-5 at most; a wrong channel changes an element by tenths
         expect(Math.abs(found[name].data[i]! - value), `${name} ${i}`).toBeLessThan(1e-4);
   });
 });
